@@ -58,7 +58,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Strip what the machine sets, so that no test, and nothing that several share, reaches a real account or lake."""
+    """Remove this machine's settings, so that no test or shared fixture reaches a real account or lake."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
             patch.delenv(name)
@@ -73,7 +73,7 @@ def _no_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_stamps_in_memory() -> Iterator[None]:
-    """Leave out the revision that Dagster writes to each database in memory: nobody reads it, and it takes 0.06 s."""
+    """Skip the revision that Dagster writes to each in-memory database: nobody reads it, and it takes 0.06 s."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (event_log.in_memory, runs.in_memory):
             patch.setattr(module, "stamp_alembic_rev", lambda _config, _connection: None)

@@ -239,7 +239,7 @@ def test_a_faulty_setting_is_named_with_what_was_expected(variable: str, value: 
 
 
 def test_every_faulty_setting_has_a_line() -> None:
-    """So that nobody corrects them one run at a time. What depends on a faulty one is not reported as well."""
+    """So that nobody corrects them one run at a time. Settings that depend on a faulty one are not reported."""
     with pytest.raises(SettingError) as failure:
         load_environment(
             {

@@ -1,4 +1,4 @@
-"""What a command imports is what it needs: it is started often, and by people who wait."""
+"""A command imports only what it needs: it is started often, and people wait for it."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ READING = ["status,--json", "query,select 1 one", "vacuum,--dry-run", "register"
 
 
 def test_reading_a_lake_on_s3_takes_no_dagster(world: World, bucket: str) -> None:
-    """Neither that nor what its resources are built on, which is two seconds of a processor; only due work does."""
+    """Neither Dagster nor the base of its resources, which take two CPU seconds; only due work does."""
     put(bucket, "landing/2025/06/02/12/a", ndjson(event("u1")))
     here = {
         "EVENT_PLATFORM_LANDING": f"s3://{bucket}/landing",
@@ -84,7 +84,7 @@ def test_help_takes_click_and_nothing_else() -> None:
 
 
 def test_payloads_take_no_pandas() -> None:
-    """To make its values of Python's, pyarrow imports it where it is installed: in each worker."""
+    """To convert values to Python, pyarrow would import it in each worker."""
     code = (
         "import sys; import polars as pl; from event_platform.environment import SAMPLE_CATALOG; "
         "from event_platform.events.catalog import load_catalog; "
@@ -98,7 +98,7 @@ def test_payloads_take_no_pandas() -> None:
 
 
 def test_the_lake_that_commands_open_is_that_of_the_resources(bucket: str) -> None:
-    """With the same keys, region and endpoint; what else the resources say is what the libraries take it for."""
+    """With the same keys, region and endpoint; the resources' other options are the libraries' defaults."""
     uri = f"s3://{bucket}/lake"
     ours, theirs = (dict(lake.storage.options) for lake in (open_lake(uri), S3LakeResource(uri=uri).open()))
     assert (theirs.pop("provider"), theirs.pop("imdsv1_fallback")) == ("s3", "False")

@@ -34,7 +34,7 @@ def test_a_measurement_counts_every_event_and_tells_work_from_bookkeeping(
 
 
 def test_work_within_work_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step that calls another one is as long as it takes, not longer; an iterator is timed to its end."""
+    """A step's time excludes the steps that it calls; an iterator is timed to its end."""
     clock = iter(range(100))
     monkeypatch.setattr("bench.measured_run.time", SimpleNamespace(monotonic=lambda: next(clock)))
     watch = Stopwatch()

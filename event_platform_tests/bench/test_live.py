@@ -135,7 +135,7 @@ def test_a_process_is_told_by_its_command_line(command: str, kind: str) -> None:
 
 
 def test_the_cpu_time_of_processes_that_have_ended_is_counted(tmp_path: Path) -> None:
-    """Also of those whose parents have ended before them."""
+    """Even if their parents ended before them."""
     command = [sys.executable, "-c", _MEASURE]
     done = subprocess.run(
         command, cwd=tmp_path, env={"PYTHONPATH": f"{Path(__file__).parents[2]}"}, check=True, capture_output=True

@@ -103,7 +103,7 @@ def test_a_query_of_one_type_and_thirty_days_opens_the_files_of_these_days_and_n
 def test_statistics_in_the_log_tell_which_files_hold_an_hour(
     sixty_days: World, served: Callable[[World], tuple[Place, ObjectServer]]
 ) -> None:
-    """Also where nobody says on which day it is."""
+    """Even without a filter on the day."""
     place, server = served(sixty_days)
     start = datetime(2025, 6, 20, 12, tzinfo=UTC)
     rows = pl.scan_delta(f"{place.root}/{TABLE}", storage_options=dict(place.options)).filter(
@@ -162,7 +162,7 @@ def test_everybody_who_can_ask_gets_the_same_rows(
 
 
 def test_increments_by_the_hour_leave_a_bounded_number_of_files(world: World) -> None:
-    """As many as came are not what is left; and there is no other table of which that is not so."""
+    """Increments are compacted, in every table."""
     world.sizing = Sizing(compaction_age=timedelta())
     for hour in range(20):
         world.deliver(MONDAY, f"{hour:02}", *(event(f"{hour}-{n}", plan="free") for n in range(3)), hour=hour)
@@ -179,7 +179,7 @@ def test_increments_by_the_hour_leave_a_bounded_number_of_files(world: World) ->
 
 
 def test_the_server_gives_what_is_asked_for_and_writes_it_down(tmp_path: Path) -> None:
-    """Parts, the whole, what is known of it, what is missing, and no file outside of its folder."""
+    """Ranges, whole objects, metadata and missing objects; no file outside of its folder."""
     (tmp_path / "buckets/b/x").mkdir(parents=True)
     (tmp_path / "buckets/b/x/y").write_bytes(b"0123456789")
     (tmp_path / "secret").write_bytes(b"not served")
@@ -208,7 +208,7 @@ def test_a_range_is_what_http_says(header: str | None, expected: tuple[int, int]
 
 
 def test_the_command_tells_what_it_takes(tmp_path: Path) -> None:
-    """It has help, and refuses what it does not know."""
+    """It has help, and rejects unknown arguments."""
     root = Path(__file__).parents[2]
     message = subprocess.run(
         [sys.executable, "-m", "bench.reads", "--help"], cwd=root, capture_output=True, text=True, check=True

@@ -113,7 +113,7 @@ def test_a_job_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 def test_each_size_is_a_day_of_its_own_in_a_new_lake(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same job as that of `small`, which the next test runs; so here it only notes what it was to do."""
+    """The job is that of `small`, which the next test runs, so here it only records its arguments."""
     jobs: list[tuple[bool, int]] = []
 
     def job(shop: Workshop, landing: Path, known: dict[str, Any]) -> Outcome:

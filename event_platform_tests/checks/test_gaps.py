@@ -54,7 +54,7 @@ def test_an_hour_without_objects_between_busy_ones_warns(
     ids=["all", "nothing", "today so far", "the stream begins", "once a day", "quiet", "gaps of other days"],
 )
 def test_hours_that_need_no_objects_pass(sunday: Iterable[int], monday: Iterable[int], tuesday: Iterable[int]) -> None:
-    """Those that nothing has followed or gone before, and those of a stream that leaves out most hours."""
+    """Hours before the first or after the last object, and hours of a stream that rarely delivers."""
     assert found(sunday, monday, tuesday).passed
 
 
@@ -64,7 +64,7 @@ def test_the_figures_are_those_of_the_day_itself() -> None:
 
 
 def test_hours_are_those_of_the_folders_that_objects_are_in(world: World) -> None:
-    """Not of an object that has no hour in its path, and not of another date that is in its name."""
+    """Objects without an hour in their path, and dates within their names, do not count."""
     world.deliver(MONDAY, "a", event("1"), event("2"), hour=9)
     world.deliver(MONDAY, "b.gz", event("3"), hour=9)
     world.deliver(TUESDAY, "a", event("4", TUESDAY), hour=0)

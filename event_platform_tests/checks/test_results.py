@@ -1,4 +1,4 @@
-"""A verdict is a figure and a threshold: what passes, what warns, what fails, and what it says."""
+"""A verdict follows from a figure and a threshold: what passes, warns or fails, and its text."""
 
 from decimal import Decimal
 from typing import Any
@@ -30,7 +30,7 @@ def test_what_landed_is_sound_or_corrupt(landed: int, sound: int, corrupt: int, 
 
 
 def deduplication(**counts: int) -> DeduplicationBalance:
-    """Return a day's books: nothing, but for `counts`."""
+    """Return the balance of a day that is empty except for `counts`."""
     return DeduplicationBalance(
         MONDAY, **{**dict.fromkeys(("sound", "deduplicated", "redelivery", "conflict"), 0), **counts}
     )

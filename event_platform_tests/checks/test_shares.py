@@ -16,7 +16,7 @@ DAYS = [MONDAY, *days_before(MONDAY, 8)]
 
 
 def check(nulls: int, before: int, rows: int = 1_000, today: date = TUESDAY, of_today: int | None = None) -> Result:
-    """Return the result of a Monday on which a column has so many nulls, and another one none."""
+    """Return the result of a Monday on which one column has `nulls` nulls, and another one none."""
     days = {day: Counted(rows, {"a": before, "b": 0}) for day in DAYS}
     days[MONDAY] = Counted(rows if of_today is None else of_today, {"a": nulls, "b": 0})
     return check_nulls(MONDAY, days, today)
@@ -46,7 +46,7 @@ def test_a_share_outside_of_what_is_usual_warns(nulls: int, before: int, passed:
 
 
 def test_the_figures_say_which_column_and_what_is_usual() -> None:
-    """The bands are of the columns that changed, for those who draw them."""
+    """Bands are returned for the columns that changed, for plots."""
     result = check(400, 100)
     band = result.bands["a"]
     assert result.description == "nulls: a: 40.0%, expected 10.0% (5.8% to 15.1% are usual)"

@@ -43,7 +43,7 @@ def evaluate_checks(rows: int, *before: int, today: date = TUESDAY, deviations: 
     ],
 )
 def test_a_count_outside_of_what_is_usual_warns(rows: int, before: tuple[int, ...], passed: bool) -> None:
-    """By the median of the weeks that have any; small counts may stray, and so may those of a series that does."""
+    """Relative to the median of the weeks with events; small counts and unsteady series may vary."""
     verdict = evaluate_checks(rows, *before)
     assert (verdict.passed, verdict.severity) == (passed, Severity.WARN)
 
@@ -64,7 +64,7 @@ def test_today_may_still_have_too_few_but_not_too_many(rows: int, passed: bool) 
 
 
 def test_the_figures_say_what_was_expected_and_why() -> None:
-    """Each week by its date, and the band for those who draw it."""
+    """Every week by its date, and the band for plots."""
     verdict = evaluate_checks(90, 1000, 800)
     band = verdict.bands["volume"]
     assert verdict.description == "90 events, 10% of the 900 expected for this weekday; 168 to 3,314 are usual"

@@ -198,7 +198,10 @@ def test_tables_and_functions_beside_the_schemas_are_part_of_the_outcome(world: 
 
 
 def test_a_name_becomes_a_type_of_its_own_with_a_schema(world: World) -> None:
-    """Which is written first; then it is no other name of the one that it is like. Names with one table cannot."""
+    """Its schema is written first; then it is no longer another name of the similar type.
+
+    Names with the same table cannot be separated.
+    """
     schema = {"title": "account:create", "properties": {}}
     world.deliver(TUESDAY, "e.json", event("e1", TUESDAY, "account:create", plan="free"))
     world.build(TUESDAY)

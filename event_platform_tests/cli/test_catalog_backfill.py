@@ -161,7 +161,7 @@ def test_reports_follow_where_no_row_does(built: World) -> None:
 
 
 def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -> None:
-    """Its events were never in unregistered_events. Of a type that returns, days that it has not missed are kept."""
+    """Its events were never in unregistered_events. If a type returns, days that it has not missed are kept."""
     schema, goal = SCHEMAS["account_created"], {"title": "goal:set", "properties": {}}
     built.deliver(TUESDAY, "new", event("n", TUESDAY, "goal:set"))
     write_catalog(built.root / "catalog", {"account_created": {**schema, "x-names": ["goal:set"]}})

@@ -55,7 +55,7 @@ def test_an_event_named_envelope_has_a_schema_beside_the_envelope(home: World, n
 
 @pytest.mark.parametrize("options", [[], ["--force"]])
 def test_a_file_of_another_event_is_not_written_over(home: World, options: list[str]) -> None:
-    """Whatever it is called, in any case of letters; nor is one that is no schema."""
+    """Whatever the file's name or its case; neither is a file that is no schema."""
     home.deliver(MONDAY, "a", event("1", name="a:b", x=1), event("2", name="c", x=1), event("3", name="d", x=1))
     mine = {"title": "mine", "properties": {"y": {"type": "string"}}}
     folder = write_catalog(home.root / "drafted", {"A_b": mine})
@@ -87,7 +87,7 @@ def test_an_event_that_has_the_table_of_one_in_the_catalog_is_left_out(home: Wor
 
 
 def test_another_envelope_takes_the_place_of_one_only_by_force(home: World) -> None:
-    """One that says the same changes nothing."""
+    """An equal envelope changes nothing."""
     home.deliver(MONDAY, "a", event("1", name="a") | {"id": "7"})
     folder = write_catalog(home.root / "drafted", {}, {"event_uuid": "event_uuid"})
     other = home.root / "other.yaml"
@@ -159,7 +159,7 @@ def test_what_a_library_says_to_a_schema_is_a_fault_of_the_check(home: World, mo
     """A panic too: a run would meet it."""
 
     class PanicException(BaseException):
-        """What PyO3 makes of a panic; each library has one of its own."""
+        """PyO3's class for a panic; each library has its own."""
 
     PanicException.__module__ = "pyo3_runtime"
 
@@ -223,7 +223,7 @@ def test_auto_is_refused_where_numbers_are_in_several_units(home: World) -> None
 
 
 def test_a_redelivered_record_is_no_doubt(home: World) -> None:
-    """It has one id, and one body."""
+    """It has the same id and the same body."""
     assert "is eventID" not in audited(home, *(audit(number // 2) for number in range(20)))
 
 

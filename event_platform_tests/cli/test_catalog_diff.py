@@ -215,7 +215,7 @@ def run_with(built: World, folder: Path, schemas: dict[str, dict[str, Any]]) -> 
 
 
 def test_files_beside_the_schemas_are_those_of_the_revision(tmp_path: Path) -> None:
-    """Functions and reference tables: who looks at a change of one sees which columns it is of."""
+    """Functions and reference tables: a change of one shows the columns that use it."""
     folder = tmp_path / "catalog"
     derive = {
         "name": {"lookup": "t.csv", "by": "p", "value": "name"},
@@ -235,7 +235,7 @@ def test_files_beside_the_schemas_are_those_of_the_revision(tmp_path: Path) -> N
 
 
 def test_check_runs_functions_without_rows(tmp_path: Path) -> None:
-    """So that a name that is not there, or a type that is not the column's, is found before a run."""
+    """So that an unknown name, or a type that differs from the column's, is found before a run."""
     derive = {
         "fine": {"function": "f:fine", "type": "string"},
         "wrong": {"function": "f:fine", "type": "number"},

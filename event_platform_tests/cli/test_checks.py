@@ -41,7 +41,7 @@ def test_a_line_has_the_days_and_the_figures_of_the_worst() -> None:
 
 
 def test_a_hint_is_between_cause_and_remedy() -> None:
-    """On one line, whatever is in it; JSON has it by itself."""
+    """On one line, whatever its text; in JSON it is a separate field."""
     result = Result(
         passed=False, description="x", faults={Fault.CONFLICTS: 2}, hints={Fault.CONFLICTS: "2 are a\u202eb"}
     )
@@ -83,7 +83,7 @@ def test_ten_are_shown_and_how_many_more_there_are() -> None:
 
 
 def test_a_check_of_an_own_asset_has_no_cause() -> None:
-    """Nor a day, where it has no partitions; its text is shown as it is."""
+    """Nor a day if it is unpartitioned; its text is shown verbatim."""
     results = {Checked("mine", "positive", ""): failed({}, description="[red]\x1b[2J of\nlines[/red]")}
     assert shown(results) == [r"WARN mine, positive: [red]\u{1b}[2J of lines[/red]"]
     assert failed_checks(results)[0].as_json()["cause"] is None

@@ -190,7 +190,7 @@ def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: Wo
 
 @pytest.mark.parametrize("command", ["run", "status"])
 def test_what_failed_before_is_named_again(landed: World, command: str) -> None:
-    """Where nothing is new, and of a day on which nothing sound arrived, which has no report."""
+    """Without new objects, and for a day without sound records, which has no report."""
     landed.deliver(WEDNESDAY, "c", "{broken")
     first = call("run", code=3).stdout.splitlines()
     again = call(command, code=3).stdout.splitlines()
@@ -244,7 +244,7 @@ def test_run_again_does_nothing(built: World) -> None:
 
 
 def test_run_builds_just_what_a_late_record_touches(built: World) -> None:
-    """Its arrival date, and the created date that it belongs to."""
+    """Its arrival date, and its created date."""
     account = built.event_table("account_created").snapshot()
     built.deliver(WEDNESDAY, "late", event("late", MONDAY))
     call("run")
@@ -405,7 +405,7 @@ def test_a_landing_that_cannot_be_listed_is_told_by_status(built: World, monkeyp
 def test_an_asset_over_event_tables_that_failed_is_built_by_the_next_run(
     home: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run names it and ends with 1, status tells that it is due, and then it is up to date."""
+    """The run reports it and ends with 1, status lists it as due, and then it is up to date."""
     names = ["lesson:started", "lesson:completed", "exercise:answered"]
     users = {"properties": {"user_id": {"type": "string"}}}
     write_catalog(home.root / "catalog", {name.replace(":", "_"): {"title": name, **users} for name in names})
@@ -506,7 +506,7 @@ def test_objects_outside_the_partitions_are_told_and_not_loaded(home: World) -> 
 
 
 def test_runs_say_which_part_of_the_work_they_do(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that sensors of the same instance wait for them, and ask for nothing that they are about to do."""
+    """So that sensors of the same instance wait for them, and do not request the same work."""
     instance = dg.DagsterInstance.ephemeral()
     monkeypatch.setattr("event_platform.cli.materializing._instance", lambda _: nullcontext(instance))
     call("run")
@@ -582,7 +582,7 @@ def test_a_catalog_is_drafted_from_landing_and_passes_its_check(landed: World) -
 
 
 def test_no_catalog_is_drafted_for_names_that_hold_an_id(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are too many of them no schema is written; where there are fewer, they are told."""
+    """If there are many such names, no schema is written; if there are few, they are reported."""
     home.deliver(MONDAY, "a", *(event(f"u{number}", name=f"user:{number}") for number in range(30)))
     folder = home.root / "drafted"
     assert "30 names look like ids: user:…" in " ".join(call("catalog", "draft", str(folder)).output.split())
@@ -634,7 +634,7 @@ def days_of(world: World) -> list[date]:
 
 @pytest.mark.usefixtures("_generate_here")
 def test_a_sample_is_of_the_last_whole_days_and_the_partitions_begin_with_it(home: World) -> None:
-    """So that what Dagster shows first is the sample; the totals of a seed are those of any other days."""
+    """So that Dagster shows the sample first; the totals of a seed do not depend on the days."""
     before = datetime.now(UTC).date()
     call("generate", "--events", "500", "--days", "2")
     days, after = days_of(home), datetime.now(UTC).date()
@@ -651,7 +651,7 @@ def test_a_sample_is_of_the_last_whole_days_and_the_partitions_begin_with_it(hom
 
 @pytest.mark.usefixtures("_generate_here")
 def test_the_partitions_of_a_lake_do_not_move_with_a_new_sample(home: World) -> None:
-    """Neither those of its own sample, nor those that begin in 2025; that they are later than the sample is said."""
+    """Neither those of its own sample, nor those from 2025 on; if they begin after the sample, that is reported."""
     call("generate", "--events", "30", "--days", "1", "--from", "2025-06-02")
     call("run")
     for first in ("2025-07-01", "2025-06-01"):

@@ -1,4 +1,4 @@
-"""`event-platform init`: what it proposes of a sample, and what it says."""
+"""`event-platform init`: its proposal for a sample, and its output."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ def viewed(number: int, **fields: Any) -> dict[str, Any]:
 
 
 def test_id_name_and_time_are_found_with_the_unit() -> None:
-    """By what is in them, and by what they are called."""
+    """By their values and by their keys."""
     records = [viewed(number, ts=(noon(MONDAY) + number) * 1000, user=number % 5) for number in range(40)]
     assert proposed(*records) == {
         "event_uuid": "id",
@@ -104,7 +104,7 @@ def test_an_id_that_some_records_lack_is_named() -> None:
 
 
 def test_spans_of_opentelemetry_are_records_and_their_attributes_are_not() -> None:
-    """Even where each span has one attribute, and its only times are those of its start and end."""
+    """Even if each span has one attribute, and its only times are start and end."""
     spans = [
         {
             "traceId": f"{number // 3:032x}",
@@ -151,7 +151,7 @@ def test_cloudevents_in_the_headers_of_kafka_have_their_type_as_name() -> None:
 
 
 def test_a_stream_of_one_type_has_a_constant_name() -> None:
-    """That of the folder which it lands in, unless that says nothing."""
+    """The name of the folder that it lands in, unless that is meaningless."""
     assert proposed(*[{"id": f"{number:032x}", "at": noon(MONDAY)} for number in range(9)])["event_name"] == {
         "constant": "event"
     }
@@ -226,7 +226,7 @@ def test_what_commands_need_is_in_env_unless_it_is_set(monkeypatch: pytest.Monke
 
 
 def test_of_two_that_are_equally_good_the_user_chooses_one() -> None:
-    """`--yes` takes the first; where nobody answers, it is an error that names both."""
+    """`--yes` takes the first; without an answer, it is an error that names both."""
     land(
         *[
             {"uuid": f"{number:032x}", "guid": f"{number + 99:032x}", "event": "a", "ts": noon(MONDAY)}
@@ -273,7 +273,7 @@ def test_where_no_envelope_fits_it_says_why(records: list[dict[str, Any] | str],
 
 
 def test_where_nothing_has_landed_it_says_so() -> None:
-    """With where it looked."""
+    """With the location."""
     Path("data/landing").mkdir(parents=True)
     assert "data/landing: nothing has landed yet" in init("--yes").output
 

@@ -1,4 +1,4 @@
-"""`event-platform mend`: what it would do, what it does, and that it does nothing the second time."""
+"""`event-platform mend`: its trial, its effect, and that a second call does nothing."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What is printed: text that somebody else wrote is text, whatever a terminal or rich would make of it."""
+"""Output: text from others stays text, whatever a terminal or rich would do with it."""
 
 import io
 

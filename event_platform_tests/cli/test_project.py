@@ -62,7 +62,7 @@ def make_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
 def test_run_builds_the_assets_of_the_project_that_it_is_started_in(
     world: World, make_project: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also those without partitions, each after what it is made of; nothing is due then."""
+    """Including unpartitioned ones, in topological order; afterwards nothing is due."""
     use(monkeypatch, world)
     make_project("project_with_totals", WITH_ASSETS)
     world.deliver(MONDAY, "a", event("1"), event("2"))

@@ -1,4 +1,4 @@
-"""`query`: every table of the lake and nothing else can be read, and whatever is in it can be printed."""
+"""`query`: only tables of the lake can be read, and all values can be printed."""
 
 import base64
 import csv
@@ -106,7 +106,7 @@ def test_csv_of_intervals_is_text(home: World) -> None:
 
 
 def test_maps_are_objects_in_every_form(home: World) -> None:
-    """Of a catalog, or of a table of one's own, whose keys may be of another type and whose values may be bytes."""
+    """Maps of a catalog, and maps of a user's own table, with keys of other types or values that are bytes."""
     numbers = pl.Series([{1: [b"\xff"], 2: None}, None], dtype=pl.Map(pl.Int64, pl.List(pl.Binary)))
     counts = pl.Series([{"a": 1, "ü": None}, {}], dtype=pl.Map(pl.String, pl.Int64))
     rows = pl.DataFrame({"created_date": [MONDAY] * 2, "n": [1, 2], "numbers": numbers, "counts": counts})
@@ -145,7 +145,7 @@ def test_no_command_of_the_data_reaches_the_terminal(odd: World, monkeypatch: py
 
 
 def test_no_command_of_the_data_reaches_the_terminal_in_an_error(odd: World) -> None:
-    """Which may quote it."""
+    """The error may quote data."""
     assert r"\u{1b}[31mred" in refusal("select cast(text as int) from events.odd")
 
 
@@ -268,7 +268,7 @@ def test_no_address_can_be_read(home: World) -> None:
     ["drop table events.odd", "create table x as select 1", "delete from events.odd", "truncate events.odd", "selec"],
 )
 def test_what_does_not_read_is_refused(odd: World, sql: str) -> None:
-    """It would do nothing, and look as if it had."""
+    """Otherwise it would do nothing, but look as if it had."""
     assert f"expected select …, show tables or describe <table>, got {sql.partition(' ')[0]}" in refusal(sql)
 
 
@@ -322,7 +322,7 @@ def test_tables_and_their_columns_are_listed(odd: World) -> None:
 
 
 def test_the_comments_of_a_table_that_left_the_catalog_are_those_of_its_log(home: World) -> None:
-    """Which is all that is known of it."""
+    """There is no other source of comments."""
     home.event_table("account_created").snapshot_to_write()
     (home.root / "catalog" / "account_created.yaml").unlink()
     columns = {row["column"]: row["comment"] for row in rows_of(ask("--json", "desc events.account_created"))}

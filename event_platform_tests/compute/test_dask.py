@@ -117,7 +117,7 @@ def test_whichever_worker_is_killed_in_mid_task_the_tables_are_those_of_the_loca
 def test_a_scheduler_that_goes_away_is_told_and_a_second_run_completes(
     landed: World, bucket: str, dask: DaskCluster, expected: dict[str, list[str]]
 ) -> None:
-    """The step that it was doing has committed nothing, those before are whole, and with a new one all is done."""
+    """The running step has committed nothing, earlier ones are complete; with a new scheduler, everything is built."""
     variables_ = settings(landed, bucket, dask.address)
     scheduler = dask.start_scheduler()
     worker = dask.start_worker("event_platform.pipeline.typing.tasks:type_events")
@@ -179,7 +179,7 @@ def test_a_scheduler_that_comes_back_is_found_by_the_next_task(dask: DaskCluster
 
 
 def test_a_worker_with_other_versions_does_nothing(running: DaskCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says which, whenever it came."""
+    """It reports the versions, whenever it joins."""
     here = versions()
     monkeypatch.setattr("event_platform.compute.dask.versions", lambda: {**here, "polars": "9.9"})
     with cluster(running.address) as executor, pytest.raises(SettingError) as failure:
@@ -189,7 +189,7 @@ def test_a_worker_with_other_versions_does_nothing(running: DaskCluster, monkeyp
 
 
 def test_code_that_was_changed_is_another_version(tmp_path: Path) -> None:
-    """Whatever its number is."""
+    """Even with the same version number."""
     shutil.copytree(Path(module.__file__).parents[1], tmp_path / "other")
     same = _digest(tmp_path / "other")
     assert same in versions().values()
@@ -199,7 +199,7 @@ def test_code_that_was_changed_is_another_version(tmp_path: Path) -> None:
 
 
 def test_a_worker_without_this_package_says_so(dask: DaskCluster, tmp_path: Path) -> None:
-    """It stays, and so does its scheduler, which may lack it as well."""
+    """The worker stays, and so does its scheduler, which may lack the package as well."""
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['event_platform'] = None", encoding="utf-8")
     dask.start_scheduler(PYTHONPATH=str(tmp_path))
     worker = dask.start_worker(PYTHONPATH=str(tmp_path))
@@ -213,7 +213,7 @@ def test_a_worker_without_this_package_says_so(dask: DaskCluster, tmp_path: Path
 def test_a_scheduler_without_workers_or_none_at_all_is_told_in_seconds(
     dask: DaskCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the variable that names it, and what to do."""
+    """With the variable that sets it, and the remedy."""
     monkeypatch.setattr("event_platform.compute.dask.PATIENCE", 1)
     dask.start_scheduler()
     with cluster(dask.address) as executor, pytest.raises(ClusterError, match="had no worker within 1 seconds") as none:
@@ -250,7 +250,7 @@ def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch
 
 
 def test_a_worker_without_credentials_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what it needs."""
+    """With the required settings."""
     monkeypatch.setattr("event_platform.compute.dask._session", NoCredentials)
     with pytest.raises(SettingError, match=r"s3://b/lake: a worker has no AWS credentials; give it AWS_PROFILE"):
         _open_storage("s3://b/lake", {})

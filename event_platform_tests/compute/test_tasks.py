@@ -71,7 +71,7 @@ def test_steps_are_counted_one_by_one() -> None:
 
 
 def note(folder: Path, names: Sequence[str], deadly: str, times: int) -> list[str]:
-    """Note that a worker has begun, and let the system end it where it finds what is `deadly`, so many times."""
+    """Record the start of a worker, and let the system kill it at the first `deadly` item, this many times."""
     begun = len(list(folder.iterdir()))
     (folder / f"{begun:03}-{os.getpid()}-{'-'.join(names)}").touch()
     deaths = folder.parent / "deaths"
@@ -103,7 +103,7 @@ def test_what_a_worker_did_that_was_killed_is_done_again(tmp_path: Path, times: 
 
 
 def test_a_single_task_that_is_large_is_not_done_by_this_process(tmp_path: Path) -> None:
-    """Which would be killed with it; a small one is."""
+    """It could kill this process; a small task is run by it."""
     assert noted(tmp_path, [["deadly"]], 1, large=True) == [["deadly"]]
     (tmp_path / "begun").rename(tmp_path / "large")
     assert noted(tmp_path, [["small"]], 1) == [["small"]]
@@ -112,7 +112,7 @@ def test_a_single_task_that_is_large_is_not_done_by_this_process(tmp_path: Path)
 
 
 def test_a_task_that_kills_its_worker_three_times_is_named(tmp_path: Path) -> None:
-    """With what it worked on, the likely cause and what to do."""
+    """With its arguments, the likely cause and the remedy."""
     file = DataFile("s3://lake/raw_events/a.parquet", "a.parquet", date(2025, 6, 2), 1, 1, 0, {}, {}, {})
     with local_pool(2) as pool, pytest.raises(WorkerError) as raised:
         run_tasks(pool, die, [([file],)], lambda *_: None, "duplicates", large=True)
@@ -153,7 +153,7 @@ def test_where_many_kill_their_workers_it_is_not_about_one(tmp_path: Path) -> No
 
 
 class _Breaking(LocalPool):
-    """A pool that breaks while tasks are submitted, and one that it gives way to."""
+    """A pool that breaks while tasks are submitted, and its replacement."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self.workers:

@@ -163,7 +163,7 @@ def test_an_asset_without_partitions_reads_all_and_replaces_its_table(lessons: W
 
 
 def test_an_input_has_the_columns_that_its_metadata_names(lessons: World) -> None:
-    """In their order; one that is not there is named, with those that are."""
+    """In that order; a missing column is reported together with the existing ones."""
     seen: list[list[str]] = []
     asset = mart(
         lambda rows: seen.append(rows.collect_schema().names()), metadata={"columns": ["level", "created_date"]}
@@ -200,7 +200,7 @@ def test_each_partition_has_its_own_rows_in_its_metadata(lessons: World) -> None
 
 
 def test_the_columns_of_an_output_are_in_its_metadata(lessons: World) -> None:
-    """As its table has them: nobody else knows before it is written."""
+    """From its table: they are unknown before it is written."""
     result = run(lessons, mart(as_it_is), MONDAY)
     (materialization,) = result.asset_materializations_for_node("marts__learners")
     schema = materialization.metadata["dagster/column_schema"]
@@ -223,7 +223,7 @@ def test_a_frame_without_rows_empties_the_partitions_of_the_run(lessons: World, 
 
 
 def test_an_asset_that_returns_nothing_leaves_its_table_alone(lessons: World) -> None:
-    """It may have written it in its own way."""
+    """The asset may have written it itself."""
     run(lessons, mart(counted), MONDAY)
     assert run(lessons, mart(lambda _: None), MONDAY).success
     assert table(lessons) == [(MONDAY, 1)]
@@ -305,7 +305,7 @@ def test_a_table_that_cannot_be_opened_is_not_taken_for_a_missing_one(lessons: W
 
 
 def test_a_run_that_another_one_was_faster_than_reads_its_inputs_again(lessons: World) -> None:
-    """The step starts over: what it had computed may be older than what is there."""
+    """The whole step is repeated, because its inputs may be outdated."""
     seen: list[int] = []
 
     def interrupted(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -329,7 +329,7 @@ def test_a_run_that_another_one_was_faster_than_reads_its_inputs_again(lessons: 
 
 
 def test_a_column_that_an_asset_gains_is_null_in_older_partitions(lessons: World) -> None:
-    """One that it loses stays, and is null in the newer ones."""
+    """A dropped column stays, and is null in newer partitions."""
     run(lessons, mart(counted), MONDAY, TUESDAY)
     run(lessons, mart(lambda rows: rows.group_by("created_date").agg(users=pl.col("user").first())), TUESDAY)
     assert table(lessons) == [(MONDAY, 1, None), (TUESDAY, None, "usr_a")]
@@ -339,7 +339,7 @@ def test_a_column_that_an_asset_gains_is_null_in_older_partitions(lessons: World
     "name", ["raw_events", "events", "events/lesson_started", "events/mine", "marts", "marts/learners/x"]
 )
 def test_an_asset_cannot_write_a_table_of_the_platform_or_one_within_another(lessons: World, name: str) -> None:
-    """Its key says so, and nothing changes."""
+    """The error contains its key, and nothing changes."""
     run(lessons, mart(counted), MONDAY)
     before = {each: lessons.lake.table(each).snapshot().version for each in lessons.lake.names()}
     key = dg.AssetKey(name.split("/"))

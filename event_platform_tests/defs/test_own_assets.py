@@ -1,4 +1,4 @@
-"""Assets that people add are due as the platform's are: where what they are made of changed, until they are built."""
+"""Users' own assets are due like the platform's: when their sources changed, until they are built."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -119,7 +119,7 @@ def test_an_asset_is_due_until_it_is_built(lessons: World) -> None:
 
 
 def test_an_asset_is_due_on_the_days_whose_source_changed_and_no_others(lessons: World) -> None:
-    """By events that came, not by those of another type; also where it failed since, and where rows went."""
+    """After new events, but not of other types; also after a failure, and after rows were removed."""
     asset = mart(lessons)
     run(lessons, asset)
     lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"), event("other", TUESDAY))
@@ -135,7 +135,7 @@ def test_an_asset_is_due_on_the_days_whose_source_changed_and_no_others(lessons:
 
 
 def test_a_day_that_yields_no_rows_is_built_all_the_same(lessons: World) -> None:
-    """There is nothing to see of it but what was left in the log."""
+    """Only its log has a trace of it."""
     asset = mart(lessons, lambda rows: counted(rows).filter(pl.col("lessons") > 9))
     run(lessons, asset, dates=(MONDAY, TUESDAY))
     assert days(lessons, asset) == {WEDNESDAY: _NEVER}
@@ -218,7 +218,7 @@ def test_what_is_made_of_an_asset_that_is_due_is_due_as_well(lessons: World) -> 
 
 
 def test_an_asset_that_reads_in_its_own_way_is_due_where_that_changed(lessons: World) -> None:
-    """What changed while it read is unknown to it: it is due again."""
+    """It does not know what changed while it was reading, so it is due again."""
     late = list[bool]()
 
     @dg.asset(key=MART, deps=[LESSONS], partitions_def=daily_partitions(lessons.start_date), backfill_policy=ONE_RUN)
@@ -237,7 +237,7 @@ def test_an_asset_that_reads_in_its_own_way_is_due_where_that_changed(lessons: W
 
 
 def test_a_table_that_its_asset_writes_itself_is_never_due(lessons: World) -> None:
-    """Nobody knows what it was made of; one that returns nothing has no table."""
+    """Its sources are unknown; an asset that returns nothing has no table."""
 
     @dg.asset(key="nothing", deps=[LESSONS], partitions_def=daily_partitions(lessons.start_date))
     def nothing() -> None:
@@ -290,7 +290,7 @@ def asked(requests: list[dg.RunRequest]) -> list[tuple[str, str, list[str]]]:
 
 @pytest.mark.parametrize("name", ["changed_dates_sensor", "daily_reconciliation"])
 def test_an_asset_that_failed_is_asked_for_again_alone(lessons: World, name: str) -> None:
-    """By the sensor and by the sweep: not the hundred tables that it needs; one with other partitions by itself."""
+    """By the sensor and the reconciliation, without its hundred sources; one with other partitions separately."""
     later = mart(lessons, counted, dg.AssetKey("later"), start=TUESDAY)
     definitions = code(lessons, mart(lessons), later)
     run(lessons, mart(lessons), dates=(MONDAY, MONDAY))
@@ -318,7 +318,7 @@ def test_an_asset_is_built_with_what_arrives_today(lessons: World) -> None:
 
 @pytest.mark.parametrize("name", ["changed_dates_sensor", "daily_reconciliation"])
 def test_an_asset_is_built_in_one_run_with_what_it_is_made_of(lessons: World, name: str) -> None:
-    """So that the automation sensor finds it built, and does not ask for it again."""
+    """So that the automation sensor finds it built, and does not request it again."""
     definitions = code(lessons, mart(lessons))
     run(lessons, mart(lessons))
     lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"))

@@ -1,4 +1,4 @@
-"""Runs publish what they write in the Iceberg catalog, and never fail over it; what is left is published later."""
+"""Runs publish their tables in the Iceberg catalog, and never fail over it; the rest is published later."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A world whose tables are all built and none is published, as by a run that was killed after its last commit."""
+    """A world with all tables built and none published, as after a run that was killed after its last commit."""
     world = World(tmp_path_factory.mktemp("built"))
     world.deliver(MONDAY, "a", event("u1"), event("l1", name="lesson:started", user="usr_1"))
     world.build(MONDAY)
@@ -111,7 +111,7 @@ def iceberg_rows(world: World, table: str) -> pl.DataFrame:
 
 
 def test_a_run_publishes_its_tables_and_what_they_gain(world: World) -> None:
-    """Each materialization says what became of its table; one check says that all are published."""
+    """Each materialization has the outcome of its table; one check covers all tables."""
     world.deliver(MONDAY, "a", event("u1"), event("l1", name="lesson:started", user="usr_1"))
     first = world.materialize(MONDAY)
     assert told(first) == dict.fromkeys(EVERYTHING, "created")
@@ -122,7 +122,7 @@ def test_a_run_publishes_its_tables_and_what_they_gain(world: World) -> None:
 
 
 def test_a_run_whose_tables_cannot_be_published_succeeds_and_says_so(world: World) -> None:
-    """The tables are written, the check fails with its cause, an alert has that, and the next run makes up for it."""
+    """The tables are written, the check fails with its cause, an alert has it, and the next run publishes them."""
     world.deliver(MONDAY, "a", event("u1"))
     folder = unavailable(world)
     failed = world.materialize(MONDAY)
@@ -141,7 +141,7 @@ def test_a_run_whose_tables_cannot_be_published_succeeds_and_says_so(world: Worl
 
 
 def test_what_a_killed_run_left_is_published_by_the_sensor(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It asks for a run of the check alone, and so does the daily reconciliation; while a run works, it waits."""
+    """It requests a run of the check alone, and so does the daily reconciliation; during a run, it waits."""
     use(monkeypatch, built)
     instance = dg.DagsterInstance.ephemeral()
     for requests in (tick(built, "publishing_sensor", instance).run_requests, reconcile(built, instance).run_requests):

@@ -26,7 +26,8 @@ EVERYTHING = {*TABLES, *EVENT_TABLES, "quality_report"}
 class RegisteringWorld(World):
     """A world whose tables are registered in the database `events`.
 
-    They are in a folder, where nobody else would find them, which the settings refuse: a run takes a tenth of the time.
+    They are in a folder, which the settings would reject because nobody else could read it: a run takes a tenth of the
+    time.
     """
 
     @property
@@ -102,7 +103,7 @@ def test_a_run_whose_tables_cannot_be_registered_has_written_them(world: World, 
 
 
 def test_the_table_of_an_asset_of_ones_own_is_registered(world: World, database: None) -> None:
-    """By the run that writes it, as those of the platform are; and by the command, whatever became of it."""
+    """By the run that writes it, like the platform's; and by the command at any time."""
     world = RegisteringWorld(world.root)
 
     @dg.asset(key=["marts", "learners"])
@@ -123,7 +124,7 @@ def test_the_table_of_an_asset_of_ones_own_is_registered(world: World, database:
 
 
 def test_tables_that_would_have_the_same_name_in_the_database_are_told(world: World, database: None) -> None:
-    """One of them is registered, and stays it."""
+    """One of them is registered, and stays registered."""
     for name in ("marts/learners", "marts_learners"):
         write_deltalake(f"{world.root}/lake/{name}", pl.DataFrame({"n": [1]}))
     tables = world.lake.every_table([])[-2:]
@@ -137,7 +138,7 @@ def test_tables_that_would_have_the_same_name_in_the_database_are_told(world: Wo
 def test_the_command_registers_everything_that_is_there(
     world: World, bucket: str, database: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It tells what it did, does nothing the next time, and ends with 1 where a table could not be registered."""
+    """It reports the outcomes, does nothing the second time, and ends with 1 if a table could not be registered."""
     for name, value in {
         "LANDING": f"s3://{bucket}/landing",
         "LAKE": f"s3://{bucket}/lake",
@@ -166,7 +167,7 @@ def test_the_command_registers_everything_that_is_there(
 
 
 def test_without_a_database_nothing_is_registered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs say nothing of it, and the command says what is missing."""
+    """Runs do not mention it, and the command reports the missing setting."""
     world.deliver(MONDAY, "a", event("u1"))
     raw = dg.AssetSelection.assets("raw_events", "corrupt_events")
     assert set(told(world.materialize(MONDAY, selection=raw)).values()) == {""}

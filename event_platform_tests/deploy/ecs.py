@@ -54,7 +54,7 @@ class Ecs:
         return [task for task in described if tags.items() <= _tags(task).items()]
 
     def kill(self, task: dict[str, Any]) -> None:
-        """Have ECS tell what it tells of a task whose process was killed."""
+        """Make ECS report a task as if its process had been killed."""
         from moto.ecs.models import ecs_backends  # noqa: PLC0415 - takes a second, and whoever collects tests is here
 
         account = task["taskArn"].split(":")[4]

@@ -47,7 +47,7 @@ def test_an_environment_is_named_by_its_file() -> None:
 
 
 def test_nothing_asks_which_environment_it_is() -> None:
-    """No resource depends on which environment it is in, other than by its name: what differs is a variable."""
+    """Environments differ only in variables: no resource depends on the environment other than by its name."""
     for path in SOURCE.rglob("*.tf"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"environment\s*[!=]=|[!=]=\s*(var|local)\.environment", text), path
@@ -94,7 +94,7 @@ _DATABASE = "module.event_platform.aws_db_instance.this"
 
 @dataclass(frozen=True)
 class Life:
-    """What happened to an environment between its first apply and its end."""
+    """The history of an environment from its first apply to its end."""
 
     created: set[str]  # addresses
     stored_state: str
@@ -163,7 +163,7 @@ def _live(terraform: Terraform, endpoint: str, log: Path) -> Life:
 
 
 def _refused(log: Path) -> str:
-    """Return what the emulator refused or failed at: where it is slow, the provider asks again for what was done."""
+    """Return the requests that the emulator rejected or failed: if it is slow, the provider repeats finished ones."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(line for line in lines if re.search(r'" [45]\d\d |Error', line))
 
@@ -220,7 +220,7 @@ def _a_plan_after_an_apply_changes_nothing(life: Life) -> None:
 
 
 def _no_known_difference_is_out_of_date(life: Life) -> None:
-    """Each known difference of the emulator is seen: the list holds nothing that it has learned since."""
+    """Each known difference of the emulator occurs: the list has none that it has fixed since."""
     assert [known for known in _known() if not any(_is(known, change) for change in life.changes)] == []
 
 

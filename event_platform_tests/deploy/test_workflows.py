@@ -42,7 +42,7 @@ def test_actionlint_has_nothing_to_say_about_the_workflows() -> None:
 
 
 def test_actionlint_finds_a_name_that_is_wrong(tmp_path: Path) -> None:
-    """Or nothing that it says would mean anything."""
+    """Otherwise its silence would mean nothing."""
     wrong = tmp_path / "ci.yml"
     wrong.write_text(_WORKFLOWS[0].read_text(encoding="utf-8").replace("matrix.python", "matrix.pyton"), "utf-8")
     assert set(lint(wrong)) == {'property "pyton" is not defined in object type {python: number}'}

@@ -1,1 +1,1 @@
-"""What the doctor finds, where all is well and where it is not."""
+"""The doctor's findings, with and without faults."""

@@ -1,4 +1,4 @@
-"""Checks run side by side, for so long and no longer, and what they say holds no secret and no traceback."""
+"""Checks run in parallel with a time limit, and their texts contain no secret and no traceback."""
 
 import threading
 import time

@@ -29,7 +29,7 @@ SHORT = {"storage": {"postgres": {"postgres_db": {**SETTINGS["run_storage"]["con
 
 
 def test_the_landing_queue_is_there(bucket: str) -> None:
-    """With so many messages, none of which is received; one that is not there is told, and none is not looked for."""
+    """With its number of messages, none of which is received; a missing queue is reported, and an unset one skipped."""
     assert check_queue(None).verdict is Verdict.LEFT_OUT
     sqs = boto3.client("sqs", region_name=REGION)
     url = sqs.create_queue(QueueName=bucket)["QueueUrl"]
@@ -70,7 +70,7 @@ def test_the_queue_of_redeliveries_is_there_and_taken_in_time(bucket: str) -> No
 
 
 def test_the_glue_database_is_there(bucket: str) -> None:
-    """With so many tables; one that is not there is told, and none is not looked for."""
+    """With its number of tables; a missing database is reported, and an unset one skipped."""
     assert check_glue(None).verdict is Verdict.LEFT_OUT
     missing = check_glue("nowhere")
     assert (missing.verdict, missing.remedy) == (Verdict.BAD, "create the database")
@@ -116,7 +116,7 @@ def test_a_postgres_that_answers_is_well(postgres: Postgres, monkeypatch: pytest
 
 
 def test_a_postgres_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the variables that it takes; where dagster.yaml names none, none is looked for."""
+    """With its variables; if dagster.yaml names none, it is skipped."""
     nothing: list[Any] = [{}, {"telemetry": {"enabled": False}}, []]
     assert {check_postgres(each).verdict for each in nothing} == {Verdict.LEFT_OUT}
     assert "DAGSTER_POSTGRES_HOST, DAGSTER_POSTGRES_PASSWORD" in check_postgres(SETTINGS).found

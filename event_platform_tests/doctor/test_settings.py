@@ -84,7 +84,7 @@ def test_a_catalog_is_loaded(world: World) -> None:
 
 
 def test_dagster_has_a_home_that_it_can_write_to(tmp_path: Path) -> None:
-    """With its settings in it; not to have one is no fault."""
+    """With its settings; an unset home is no fault."""
     assert check_dagster_home(None).verdict is Verdict.LEFT_OUT
     assert "not a folder" in check_dagster_home(str(tmp_path / "nowhere")).found
     assert "no dagster.yaml" in check_dagster_home(str(tmp_path)).found
@@ -95,7 +95,7 @@ def test_dagster_has_a_home_that_it_can_write_to(tmp_path: Path) -> None:
 
 
 def test_alert_addresses_are_looked_at_and_not_shown() -> None:
-    """Which of them is wrong is told by its number."""
+    """A wrong one is reported by its number."""
     good = load_environment({"EVENT_PLATFORM_ALERT_URLS": "error=json://user:pAsSwOrD@127.0.0.1/x"})
     assert check_alert_addresses(good).verdict is Verdict.GOOD
     wrong = check_alert_addresses(replace(good, alert_urls=(*good.alert_urls, "nothing://pAsSwOrD")))

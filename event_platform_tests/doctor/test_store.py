@@ -43,7 +43,7 @@ def store(uri: str = URI) -> BucketStore:
 
 
 def test_a_bucket_that_may_be_used_is_well(bucket: str) -> None:
-    """It can be listed, read and written; nothing is left of that but the probe that each first run leaves."""
+    """It can be listed, read and written; only the probe of every first run remains."""
     landing, lake, s3 = store(f"s3://{bucket}/landing"), store(f"s3://{bucket}/lake"), s3_client()
     assert check_bucket("lake", lake.root, s3, REGION).verdict is Verdict.GOOD
     assert "no object to read yet" in check_reading(landing).found
@@ -78,7 +78,7 @@ def test_credentials_that_are_missing_or_have_run_out_are_told(monkeypatch: pyte
 
 
 def test_a_bucket_that_is_not_there_or_in_another_region_is_told(bucket: str) -> None:
-    """With the region that it is in, or the variable that names it."""
+    """With its actual region, or the variable that sets it."""
     s3 = s3_client()
     finding = check_bucket("landing", "s3://no-such-bucket/x", s3, REGION)
     assert (finding.found, finding.remedy) == (
@@ -143,7 +143,7 @@ def test_a_store_that_is_not_there_is_told_soon(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_a_clock_that_is_off_is_told(seconds: int, verdict: Verdict, told: str) -> None:
-    """By the time that the store tells, also where it lets nobody in."""
+    """By the store's clock, even if it denies access."""
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     date = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
     with answering(403, "AccessDenied", {"Date": date}) as endpoint:
@@ -234,7 +234,7 @@ def test_the_newest_object_is_found_in_each_layout(world: World, name: str, foun
 
 
 def test_names_that_cannot_be_loaded_are_bad_and_hidden_ones_are_counted(world: World) -> None:
-    """A link that leads out, a name that is not UTF-8; on S3 there are none of these."""
+    """A link out of landing, and a name that is not UTF-8; neither exists on S3."""
     landing = FolderLanding(world.root / "landing")
     assert check_names(landing) == Finding("landing names", Verdict.GOOD, "0 objects; all can be loaded")
     folder = world.deliver(MONDAY, "a", event("u1")).parent

@@ -92,7 +92,7 @@ RECORDS: list[tuple[str, str | bytes, list[str | None]]] = [
 def test_a_bad_record_gets_its_reason_and_costs_its_neighbours_nothing(
     world: World, record: str | bytes, reasons: list[str | None], name: str
 ) -> None:
-    """It stands between two sound ones, which arrive as they are."""
+    """Its two sound neighbours arrive unchanged."""
     world.deliver(MONDAY, name, event("before"), record, event("behind"))
     world.load(MONDAY)
     raw = world.raw()
@@ -114,7 +114,7 @@ def test_all_of_them_at_once_have_a_row_each_and_the_books_balance(world: World)
 
 
 def test_a_corrupt_record_is_kept_as_it_landed(world: World) -> None:
-    """So that it can be mended and sent again."""
+    """So that it can be corrected and sent again."""
     world.deliver(MONDAY, "a", SOUND[:-20], b'{"plan": "\xff"}')
     world.load(MONDAY)
     assert world.raw()["body"].to_list() == [SOUND[:-20], r'{"plan": "\xff"}']

@@ -57,10 +57,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_it_becomes_the_catalog_that_is_drafted_from_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every property of every type has the same type, and after a rebuild no value is without a place.
+    """Every property of every type has the same type, and after a rebuild no value lacks a column.
 
-    What is left to judge are properties that every event of the first day had a value of, and that are null in a few of
-    later days: a draft of all days has them as null or not required.
+    The only remaining differences are properties that every event of the first day had, and that are null in a few
+    later events: a draft of all days has them as null or not required.
     """
     use(monkeypatch, world)
     (world.root / "all").mkdir()

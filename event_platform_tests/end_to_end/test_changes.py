@@ -114,7 +114,7 @@ def arrived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def test_the_story(arrived: World, tmp_path: Path) -> None:
-    """Diff, accept, plan, back-fill, mend: nothing is written beside what is concerned, and all has its place."""
+    """Diff, accept, plan, back-fill, mend: only the affected tables are written, and every value has its column."""
     objects, at_first = landed(arrived), state(arrived)
     assert is_balanced(arrived)
 

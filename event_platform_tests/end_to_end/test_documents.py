@@ -165,7 +165,7 @@ def test_links_to_files_lead_somewhere(page: Path) -> None:
 
 
 def test_the_readme_is_short() -> None:
-    """What it would say beyond that is said in docs/, once."""
+    """Everything beyond that is in docs/, once."""
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 170
 
 

@@ -48,7 +48,7 @@ def test_an_id_may_be_an_integer(tmp_path: Path) -> None:
 
 
 def test_an_id_may_be_joined_from_several_fields(tmp_path: Path) -> None:
-    """No two are joined alike, and one that lacks a part is none."""
+    """Different parts give different ids, and a missing part gives none."""
     world = world_of(tmp_path, event_uuid=["audit.id", "stage"])
     world.deliver(
         MONDAY,
@@ -81,7 +81,7 @@ def test_an_id_may_be_the_hash_of_the_body(tmp_path: Path) -> None:
 
 
 def test_an_id_may_be_the_hash_of_fields(tmp_path: Path) -> None:
-    """Whatever they are, the time among them, as they are written; one that lacks a field is none."""
+    """Of any type, including the time, as they are written; a missing field gives none."""
     world = world_of(tmp_path, event_uuid={"hash": ["device", "created_at"]})
     world.deliver(
         MONDAY,
@@ -127,7 +127,7 @@ def test_a_name_may_have_a_prefix(tmp_path: Path) -> None:
 
 
 def test_one_type_may_have_several_names(tmp_path: Path) -> None:
-    """Each keeps its own; what has none of them is unregistered."""
+    """Events keep their own name; an event with another name is unregistered."""
     world = World(tmp_path, schemas={"a": {"title": "Order Completed", "x-names": ["order completed", "购买"]}})
     names = ["Order Completed", "order completed", "购买", "Order completed"]
     events = [{"event_uuid": name, "event_name": name, "created_at": noon(MONDAY)} for name in names]
@@ -152,7 +152,7 @@ def test_one_type_may_have_several_names(tmp_path: Path) -> None:
     ],
 )
 def test_a_time_may_be_written_otherwise(tmp_path: Path, unit: str, written: Any) -> None:
-    """Its field is in the event columns whole, so that nothing of it is rescued."""
+    """The event columns have its entire field, so nothing of it is rescued."""
     world = world_of(tmp_path, created_at={"field": "ts", "unit": unit})
     record = {"event_uuid": "1", "event_name": "viewed", "ts": written, "page": 1}
     world.deliver(MONDAY, "a", record, {**record, "event_uuid": "2", "page": 2})

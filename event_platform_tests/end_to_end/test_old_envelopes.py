@@ -1,4 +1,4 @@
-"""Envelopes that earlier releases could read give the tables that they gave: the digests are of release 0.2.0."""
+"""Envelopes of earlier releases give the same tables: the digests are of release 0.2.0."""
 
 import hashlib
 import json

@@ -89,7 +89,7 @@ def schema(title: str = "lesson:started", /, **properties: Any) -> dict[str, Any
 
 
 def make_of(catalog: Catalog) -> None:
-    """Make of each event type what a run makes of it: its table, its reader, its check and its asset."""
+    """Make of each event type everything that a run makes: its table, its reader, its checks and its asset."""
     lake = Lake(Storage("lake"))
     for event_type in catalog.event_types:
         table = lake.event_table(event_type)
@@ -320,7 +320,7 @@ def test_a_folder_with_the_name_of_a_schema_is_a_fault(tmp_path: Path) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.dictionaries(FIELDS, DEFINITIONS, max_size=4))
 def test_any_schema_loads_or_is_refused_line_by_line(properties: dict[str, Any]) -> None:
-    """No schema stops the load with anything but lines that name its file."""
+    """The only errors of a load are lines that name the file."""
     with TemporaryDirectory() as folder:
         write_catalog(Path(folder), {"a": schema(**properties)})
         lines = []
@@ -344,7 +344,7 @@ def test_names_that_differ_only_in_signs_or_case_have_one_key(tmp_path: Path) ->
 
 
 def test_every_fault_of_every_file_is_told_at_once(tmp_path: Path) -> None:
-    """So that nobody mends them one by one."""
+    """So that nobody has to fix them one by one."""
     (tmp_path / "c.yaml").write_text("title: [", encoding="utf-8")
     (tmp_path / "d.json").write_bytes(b"\xff")
     broken = schema("a", x={"type": "int"}, y={"type": "float"})
@@ -360,7 +360,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_x_column_gives_an_odd_key_a_column(tmp_path: Path) -> None:
-    """A reserved name, an odd one and one that differs only in case."""
+    """A reserved name, one with invalid characters, and one that differs only in case."""
     given = {"@timestamp": "timestamp", "body": "body_text", "Tag": "tag_upper", "tag": "tag"}
     definitions = {field: {"type": "string", "x-column": name} for field, name in given.items()}
     (event_type,) = load_catalog(write_catalog(tmp_path, {"a": schema("a", **definitions)})).event_types

@@ -176,7 +176,7 @@ def test_a_variant_is_personal_if_anything_in_its_schema_is() -> None:
 
 
 def test_the_shape_of_rows_has_the_keywords_and_others_stay_as_they_were() -> None:
-    """So that days are rebuilt where, and only where, rows would differ."""
+    """So that exactly those days are rebuilt whose rows would differ."""
     plain = columns_of({"a": {"type": "string"}}, [])
     more: list[dict[str, Any]] = [{"x-was": ["b"]}, {"x-was-type": ["integer"]}, {"x-variant": True}]
     shapes = [storage_shape(plain)]

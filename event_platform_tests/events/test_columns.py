@@ -132,7 +132,7 @@ def test_a_column_may_have_the_letters_of_any_script(field: str) -> None:
 
 
 def test_columns_keep_the_order_of_the_schema() -> None:
-    """What analysts see first is what its author wrote first."""
+    """Analysts see the columns in the author's order."""
     assert [each.name for each in parsed({"properties": {"z": TEXT, "a": TEXT, "m": TEXT}})] == ["z", "a", "m"]
 
 
@@ -211,7 +211,7 @@ def test_all_faults_are_found_at_once() -> None:
 
 
 def test_rules_are_kept_beside_the_type() -> None:
-    """For the conformance check, which counts what breaks them."""
+    """For the conformance check, which counts violations."""
     definition = {"type": "number", "description": "How far", "minimum": 0, "maximum": 9.5, "enum": [1, 2.5, None]}
     found = column(definition)
     assert (found.description, found.constraints) == (

@@ -1,4 +1,4 @@
-"""Of the records with one event_uuid the one that arrived first survives, and the others say which one that is."""
+"""Of the records with one event_uuid, the first to arrive survives, and the others refer to it."""
 
 from datetime import date, timedelta
 from itertools import starmap

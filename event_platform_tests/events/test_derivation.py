@@ -1,4 +1,4 @@
-"""Derived columns: which definitions a catalog may have, and that what fails for a row is null in that row alone."""
+"""Derived columns: valid definitions, and failures that affect only their own row."""
 
 import pickle
 from datetime import UTC, datetime
@@ -138,7 +138,7 @@ def test_a_definition_that_cannot_be_used_is_a_fault(tmp_path: Path, definition:
 
 
 def test_a_table_that_is_too_large_is_a_fault(tmp_path: Path) -> None:
-    """It would be sent with every task; what else to do is said."""
+    """It would be sent with every task; the error has an alternative."""
     table = "note,v\n" + "a" * (16 << 20)
     message = fault(tmp_path, {"a": {"lookup": "t.csv", "by": "note", "value": "v"}}, t__csv=table)
     assert message == "x-derive.a.lookup: t.csv: larger than 16,777,216 bytes; join it in an asset of your own"
@@ -307,7 +307,7 @@ def test_many_failing_rows_cost_no_more_than_some_tries(tmp_path: Path) -> None:
 
 
 def test_the_error_of_personal_values_has_no_value(tmp_path: Path) -> None:
-    """Also where what is derived from them is not personal."""
+    """Even if the derived column is not personal."""
     derived_type = event_type(tmp_path, {"a": {"sql": "cast(email as bigint)", "x-personal": False}, "b": "a + 1"})
     assert derive(derived_type, {"email": "mail-of-somebody"})[1] == [("a", "InvalidOperationError", 1)]
     assert [each.column.is_personal for each in derived_type.derived] == [False, False]
@@ -356,7 +356,7 @@ def test_rows_have_the_same_values_however_they_are_cut(
 
 
 def test_a_digest_changes_with_what_the_values_depend_on(tmp_path: Path) -> None:
-    """And with nothing else: not with words, nor with another column."""
+    """And with nothing else, such as descriptions or other columns."""
 
     def digests(rules: Any, **files: str) -> dict[str, str]:
         beside = {"f__py": FUNCTIONS, "c__csv": "note,name\nde,Germany\n"} | files

@@ -1,4 +1,4 @@
-"""Files that people write: whatever they are, they are read within limits, or refused in a line that says why."""
+"""Files written by people: any content is read within limits, or rejected with a line that has the reason."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def test_only_a_file_is_read(tmp_path: Path, kind: str, name: str) -> None:
 
 
 def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
-    """Also where it has no end that it tells of."""
+    """Even if it has no known end."""
     assert refusal(written(tmp_path, "#" * (1 << 20) + "\n")) == "larger than 1,048,576 bytes"
     assert read_document(written(tmp_path, "#" * ((1 << 20) - 3) + "\n{}")) == {}
 

@@ -1,4 +1,4 @@
-"""Records seen become a schema that holds them: the widest type that loses nothing, or none."""
+"""Sample records become a schema that holds them: the widest type without loss, or none."""
 
 import json
 from collections.abc import Callable
@@ -96,7 +96,7 @@ def drafted(*payloads: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_values_get_the_widest_type_that_loses_nothing(values: list[Any], definition: dict[str, Any]) -> None:
-    """Where no type holds them all, that of more than half of them, and the others are noted; or none."""
+    """If no type holds them all, the type of more than half of them, with the others noted; or none."""
     assert drafted(*({"field": value} for value in values))["properties"] == {"field": definition}
 
 
@@ -160,7 +160,7 @@ def test_a_key_that_json_escapes_is_known_without_a_type(key: str) -> None:
 
 
 def test_a_number_that_no_double_holds_leaves_the_other_fields_their_types() -> None:
-    """It has none, also where others of its field do."""
+    """Such a field has no type, even if other numbers in it fit."""
     draft = Draft(Envelope())
     draft.add(["a"] * 2, ['{"big": 1e400, "n": 1, "o": {"x": 1e400}}', '{"big": 1, "n": 2, "o": {"x": 1}}'])
     assert draft.schemas()["a"]["properties"] == {"big": {}, "n": {"type": "integer"}, "o": {}}
@@ -206,7 +206,7 @@ def test_types_are_drafted_apart() -> None:
     ],
 )
 def test_what_the_envelope_holds_whole_is_no_payload(envelope: Envelope, properties: list[str]) -> None:
-    """What it finds inside an object stays in that object."""
+    """Fields inside an object stay in that object."""
     draft = Draft(envelope)
     draft.add(["a"], [json.dumps(event("u", header={"at": 1}))])
     assert list(draft.schemas()["a"]["properties"]) == properties
@@ -312,7 +312,7 @@ def rescued_of_typed(rescued: dict[str, Any], columns: tuple[Column, ...]) -> li
 
 
 def test_the_minority_is_rescued_and_no_check_fails_on_it() -> None:
-    """The schema says that it comes; another one that comes later is a fault."""
+    """The schema expects these types; another type that comes later is a fault."""
     payloads: list[dict[str, Any]] = [
         {"v": "a"},
         {"v": "b"},
@@ -367,7 +367,7 @@ def test_numbers_and_texts_that_no_column_holds_are_a_minority_like_others() -> 
 )
 @pytest.mark.parametrize("together", [True, False])
 def test_an_object_whose_keys_are_data_is_a_map(keys: list[str], together: bool) -> None:
-    """Whether one record has them all, or each has its own; most values fit, and no check fails on the others."""
+    """Whether one record has all keys, or each has its own; most values fit, and no check fails on the others."""
     values = dict.fromkeys(keys, 1) | {keys[0]: "x", keys[1]: None}
     maps = [values] if together else [{key: value} for key, value in values.items()]
     payloads = [{"n": 1, "o": {"by_user": each, "total": 1}} for each in maps]

@@ -1,4 +1,4 @@
-"""`envelope.yaml`: where the three common fields of a stream are, and one clear line for what it gets wrong."""
+"""`envelope.yaml`: the location of the three common fields, and one clear line for each fault."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,7 +174,7 @@ def test_what_the_event_columns_hold_whole_is_no_payload(tmp_path: Path, text: s
 
 
 def test_an_envelope_of_earlier_releases_has_the_definition_that_it_had(tmp_path: Path) -> None:
-    """Tables are rebuilt where it is another one. What is new is in it only where it is said."""
+    """Tables are rebuilt if it changes. New settings are in it only if they are set."""
     parsed = envelope(
         tmp_path, "{event_uuid: id, event_name: [type, payload.action], created_at: {field: at, unit: ms}}"
     )

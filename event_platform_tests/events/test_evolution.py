@@ -184,7 +184,7 @@ def test_another_type_is_described_whole(tmp_path: Path) -> None:
 def test_masked_values_are_shown_only_where_somebody_agrees(
     tmp_path: Path, old: Schema, new: Schema, expected: list[tuple[Impact, str]]
 ) -> None:
-    """It is a change of its own, beside that of the type."""
+    """It is a separate change, beside that of the type."""
     listed = changes(
         tmp_path, [schema(p=ARRAY | old if "items" in old else old)], [schema(p=ARRAY | new if "items" in new else new)]
     )
@@ -382,7 +382,7 @@ def test_a_change_of_a_derived_column_has_a_class(tmp_path: Path, old: Any, new:
 
 
 def test_a_file_that_values_are_derived_from_is_a_back_fill(tmp_path: Path) -> None:
-    """And what is derived from them in turn; the digest shows that it is another one."""
+    """Including columns derived from it in turn; its digest shows the change."""
     rules = {
         "name": {"lookup": "t.csv", "by": "q", "value": "name"},
         "long": "name || '!'",

@@ -1,4 +1,4 @@
-"""SQL expressions of derived columns: what they use, and that they read nothing but their row."""
+"""SQL expressions of derived columns: the columns they use, and that they read only their row."""
 
 from pathlib import Path
 

@@ -185,7 +185,7 @@ def test_what_fits_is_in_its_column(payload: str, row: dict[str, Any]) -> None:
     ],
 )
 def test_what_does_not_fit_is_rescued_by_field(payload: str, row: dict[str, Any], rescued: dict[str, Any]) -> None:
-    """Its column is null, and its neighbours in the row and in the frame are as they would be without it."""
+    """Its column is null, and other values in the row and the frame are not affected."""
     before, found, behind = read('"text": "before", "count": 1', payload, '"text": "behind", "numbers": [2]')
     assert json.loads(found.pop("_rescued")) == rescued
     assert found == row
@@ -317,7 +317,7 @@ def test_a_field_that_is_always_empty_sends_no_row_the_longer_way(monkeypatch: p
     ],
 )
 def test_half_of_an_emoji_is_rescued_as_it_was_written(payload: str, row: dict[str, Any], rescued: str) -> None:
-    """Everything else is in its column, in its row and in those beside it."""
+    """Everything else is in its column, in this row and the others."""
     before, found, behind = read('"text": "before"', f'"count": 1, {payload}, "right": true', r'"text": "\\ud83d"')
     assert found.pop("_rescued") == rescued
     assert found == {"count": 1, "right": True, **row}
@@ -325,7 +325,7 @@ def test_half_of_an_emoji_is_rescued_as_it_was_written(payload: str, row: dict[s
 
 
 def test_half_of_an_emoji_in_a_record_with_a_key_twice_is_in_the_whole_record() -> None:
-    """Which is kept beside what is rescued of it."""
+    """And in what is rescued from it."""
     payload = r'"text": "\ud83d", "count": 1, "count": 2'
     (row,) = read(payload)
     kept = json.loads(row.pop("_rescued"))
@@ -443,7 +443,7 @@ def test_blanks_between_key_and_colon_hide_nothing(payload: str) -> None:
 
 @pytest.mark.parametrize("opens", ["[", '{"a": '])
 def test_a_field_nested_a_hundred_thousand_deep_is_kept(opens: str) -> None:
-    """As text, in the record that holds it; the rows beside it are as they would be without it."""
+    """As text, in its record; the other rows are not affected."""
     payload = f'"text": "t", "new": {opens * 100_000}1{(chr(ord(opens[0]) + 2)) * 100_000}'
     before, deep, behind = read('"count": 1', payload, '"count": 3')
     assert (before, behind) == ({"count": 1}, {"count": 3})

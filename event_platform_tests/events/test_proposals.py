@@ -209,7 +209,7 @@ def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
 def test_a_property_gets_the_narrowest_type_that_has_all_values(
     known: Schema | None, values: list[Any], after: Schema
 ) -> None:
-    """In its column, which gets a wider type where it has to; where no other type has all, the JSON text of each."""
+    """In its column, which is widened if necessary; if no other type fits, each value as its JSON text."""
     document = {"title": "a", "properties": {} if known is None else {"p": known}}
     proposals = proposed(document, *({"p": value} for value in values))
     assert [(each.path, each.events) for each in proposals if each.after] == [("p", proposals[0].events)]

@@ -67,7 +67,7 @@ def test_a_brace_pair_inside_a_text_separates_nothing() -> None:
 
 
 def test_a_record_over_several_lines_is_one() -> None:
-    """With its neighbours, whatever they look like, and as it landed."""
+    """With any neighbours, and verbatim."""
     pretty = json.dumps(event("p", items=[{"sku": "}{"}, {}], note=None), indent=1)
     for text in (pretty, pretty.replace("\n", "\r\n"), pretty.replace(" ", "")):
         for data in (f"{A}\n{text}\n{B}\n", f"{A}{text}{B}", f"{text}\n{text}", f"{{broken\n{text}\n}}"):
@@ -78,7 +78,7 @@ def test_a_record_over_several_lines_is_one() -> None:
 
 
 def test_an_object_of_which_some_lines_are_objects_is_one() -> None:
-    """Also where it is damaged; an event on a line is an event, whatever is around it."""
+    """Even if it is damaged; an event on a line is an event, whatever surrounds it."""
     lines = ["{", '"event_uuid": "a",', '"items": [', '{"sku": 1},', '{"sku": 2}', "]", "}"]
     assert READER.read("\n".join(lines).encode()).select("body", "event_uuid").rows() == [("\n".join(lines), "a")]
     damaged = "\n".join([*lines[:2], '"n": bad,', *lines[2:]])
@@ -129,7 +129,7 @@ def test_an_array_is_one_record_on_one_line_and_its_objects_are_records_over_sev
     ],
 )
 def test_a_damaged_stretch_is_one_record_and_its_neighbours_are_read(data: str, bodies: list[str]) -> None:
-    """By what is around it, not by what it holds; the bodies are what landed."""
+    """Whatever it contains; the bodies are verbatim."""
     assert READER.read(data.encode("utf-8", "surrogateescape"))["body"].to_list() == bodies
 
 
@@ -253,7 +253,7 @@ def test_one_damaged_record_among_many_is_looked_at_alone(monkeypatch: pytest.Mo
     ],
 )
 def test_what_is_damaged_costs_as_much_as_it_is_large(monkeypatch: pytest.MonkeyPatch, piece: str) -> None:
-    """Twice as much of it, twice as many bytes are looked at: not one of them again for each piece that is before."""
+    """Twice the damage takes twice as many steps: no byte is read again for each earlier piece."""
     few, many = (_work(monkeypatch, (piece * count).encode()) for count in (3_000, 6_000))
     assert many <= 2.2 * few + 100
 
@@ -272,7 +272,7 @@ def test_half_a_surrogate_pair_spoils_no_event() -> None:
     [("event_uuid", "event_uuid", WRONG_TYPE), ("event_name", "event_name", WRONG_TYPE)],
 )
 def test_an_identifier_with_half_a_surrogate_pair_is_none(field: str, column: str, value: str | None) -> None:
-    r"""No text can hold it, and two of them must not become one; `\ud83d` behind a backslash is a text like others."""
+    r"""No text can represent it, and two of them must not become one; `\\ud83d` behind a backslash is ordinary text."""
     record = A.replace(json.dumps(event("a")[field]), r'"x\ud83d"')
     assert READER.read(record.encode()).select(column, "fault").rows() == [(value, None)]
     escaped = A.replace(json.dumps(event("a")[field]), r'"x\\ud83d \ud83d\ude00", "more": "\ud83d"')
@@ -365,7 +365,7 @@ def test_an_envelope_may_be_deep_and_its_name_in_parts() -> None:
     ],
 )
 def test_a_fault_of_form_has_its_reason_and_no_values(record: bytes, fault: str) -> None:
-    """Also where it is in a field that is not looked at, and in a record that has all it needs."""
+    """Even if it is in an unused field of a record with all necessary fields."""
     if record.startswith(b'{"'):
         record = A.encode()[:-1] + b", " + record[1:]
     (_, *values, found) = READER.read(record).row(0)
@@ -465,7 +465,7 @@ def test_nor_does_it_where_now_and_then_nothing_stands_between(pieces: list[tupl
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(max_size=12), max_size=20))
 def test_no_bytes_make_the_reader_fail(lines: list[bytes]) -> None:
-    """Whatever they are: all that is no separator is in a body, in order."""
+    """All bytes except separators are in a body, in order."""
     data = b"\n".join(lines)
     separators = re.compile(r"[\s,;\x1e\[\]\ufeff]|\\xef|\\xbb|\\xbf")
     kept = separators.sub("", "".join(READER.read(data)["body"]))

@@ -83,7 +83,7 @@ NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
     ],
 )
 def test_what_fits_is_in_the_map(body: str, row: dict[str, Any]) -> None:
-    """Whatever the keys are; beside rows that have other keys, or none."""
+    """With any keys, beside rows with other keys or none."""
     before, found, behind = read('{"counts": {"z": 9}, "n": 1}', body, "{}")
     assert found == row
     assert (before, behind) == ({"counts": {"z": 9}, "n": 1}, {})

@@ -1,4 +1,4 @@
-"""Records in wrappers: each is a record of its own, and what is damaged says which."""
+"""Records in wrappers: each becomes a separate record, and damaged ones are reported."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ def test_each_element_is_a_record(between: str, indent: int | None) -> None:
     st.lists(st.lists(st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.none() | st.lists(st.integers())))),
 )
 def test_a_wrapper_changes_no_record(wrappers: list[list[dict[str, Any]]]) -> None:
-    """They are as they are on lines, whatever is in them."""
+    """They are the same as records on lines."""
     records = [json.dumps(record) for wrapper in wrappers for record in wrapper]
     data = "\n".join(f'{{"x": [1], "Records": [{", ".join(map(json.dumps, wrapper))}]}}' for wrapper in wrappers)
     plain = READER.read("\n".join(records).encode())
@@ -129,7 +129,7 @@ def test_fields_of_the_wrapper_are_taken_along() -> None:
     ],
 )
 def test_a_damaged_wrapper_is_one_corrupt_record(wrapper: str, fault: str) -> None:
-    """It costs those beside it nothing, and its text is kept."""
+    """Its neighbours are not affected, and its text is kept."""
     found, bodies = rows("Records[]", "\n".join([wrapped(event("a")), wrapper, wrapped(event("b"))]))
     assert found == [("a", None), (None, fault), ("b", None)]
     assert bodies[1] == wrapper
@@ -146,7 +146,7 @@ def test_an_element_that_is_no_record_is_one_by_itself() -> None:
 
 
 def test_half_a_surrogate_pair_spoils_no_wrapper() -> None:
-    """In one element; its body is as it landed."""
+    """It is in one element, whose body is verbatim."""
     cut = r'{"event_uuid": "a", "text": "caf\ud83d"}'
     found, bodies = rows("Records[]", f'{{"Records": [{cut}, {json.dumps(event("b"))}]}}')
     assert found == [("a", None), ("b", None)]

@@ -108,7 +108,7 @@ def test_the_command_knows_every_warehouse() -> None:
 
 
 def test_statements_are_of_the_dialect(warehouse: Warehouse) -> None:
-    """Every statement is understood by sqlglot, but those that are known to be beyond it."""
+    """Each is parsed by sqlglot, except those that it is known not to support."""
     statements = statements_for(warehouse, RAW, PLAIN)
     assert all(parsed(each, warehouse.dialect.name) for each in statements)
     sql = views_sql(warehouse, [RAW, PLAIN], {"events/x": "it was not written yet"})

@@ -1,4 +1,4 @@
-"""The transactions of a table at once are those that delta-rs gives one by one, whatever became of the log."""
+"""All transactions of a table equal those that delta-rs gives one by one, in any state of the log."""
 
 from datetime import date, timedelta
 from pathlib import Path

@@ -74,7 +74,7 @@ def test_the_ledger_counts_every_record_once(built: World) -> None:
 
 
 def test_each_day_has_its_own_balance(built: World) -> None:
-    """Days that hold nothing are zeros where they are asked for, and left out where they are not."""
+    """Empty days are zeros if requested, and omitted otherwise."""
     assert arrival_balances(built.lake) == [ArrivalBalance(MONDAY, 6, 5, 1, 0), ArrivalBalance(TUESDAY, 4, 2, 2, 0)]
     assert arrival_balances(built.lake, [WEDNESDAY]) == [ArrivalBalance(WEDNESDAY, 0, 0, 0, 0)]
     monday = DeduplicationBalance(MONDAY, sound=6, deduplicated=4, redelivery=1, conflict=1)
@@ -136,7 +136,7 @@ def test_a_lost_record_in_the_middle_of_an_object_breaks_its_numbers(built: Worl
 
 
 def test_a_loss_is_seen_on_its_day_and_on_no_other(built: World) -> None:
-    """So that one knows which partition to materialize again; doing so mends it."""
+    """So that the partition to materialize again is known; doing so repairs it."""
     DeltaTable(built.lake.deduplicated_events.uri).delete("event_uuid = 'u5'")
     assert [day.balanced for day in deduplication_balances(built.lake)] == [True, False]
     assert [day.balanced for day in typing_balances(built.lake, built.catalog)] == [True, False]
@@ -146,7 +146,7 @@ def test_a_loss_is_seen_on_its_day_and_on_no_other(built: World) -> None:
 
 
 def test_objects_lost_from_the_ledger_are_loaded_again(built: World) -> None:
-    """The ledger that forgot them is the one that says what is new."""
+    """The ledger itself says which objects are new."""
     DeltaTable(built.lake.raw_events.uri).delete("source_object like '%/b'")
     assert not balanced(built)
     built.build(MONDAY)

@@ -1,4 +1,4 @@
-"""What a table gained is read off its log; where the log does not tell, nobody guesses."""
+"""The files added to a table are read from its log; if the log is insufficient, nothing is guessed."""
 
 from pathlib import Path
 

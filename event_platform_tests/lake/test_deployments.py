@@ -66,7 +66,7 @@ def test_two_catalogs_that_take_turns_are_told_of_each_other(two: tuple[World, W
 
 
 def test_two_catalogs_that_rebuild_a_table_in_turn_are_told_of_each_other(tmp_path: Path) -> None:
-    """Nothing else changes then: what is due, and `status` and the sensor that show it, say so."""
+    """Nothing else changes then: the due dates, `status` and the sensor report it."""
     first = World(tmp_path / "first", SCHEMAS | {"account_created": TEAM})
     first, second = beside(first, World(tmp_path / "second"))
     first.build(MONDAY)

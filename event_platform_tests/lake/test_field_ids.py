@@ -148,7 +148,7 @@ def as_others_write(schema: str) -> str:
 
 
 def test_ids_of_others_that_are_none_or_not_unique_are_given_again() -> None:
-    """Spark copies the metadata of a column to one that is made of it; the first one keeps the id."""
+    """Spark copies the metadata of a column to derived ones; the first one keeps the id."""
     ids: dict[str, Any] = {"a": 7, "b": "7", "c": "x", "d": 0, "e": True, "f": 2**31}
     fields = [Field(name, LONG, metadata={FIELD_ID: value}) for name, value in ids.items()]
     schema = Schema([*fields, Field("g", LONG, metadata={NESTED_IDS: "[}"}), Field("h", LONG)])
@@ -227,7 +227,7 @@ def test_every_reader_reads_files_with_ids_and_without(grown: Table, reader: str
 
 
 def test_the_files_have_the_ids_of_the_log_and_keep_them(grown: Table) -> None:
-    """A log without ids gets them with its next commit, which is one; no file is written again."""
+    """A log without ids gets them in one commit; no file is rewritten."""
     snapshot = grown.snapshot()
     in_log = ids_in_log(snapshot)
     assert (

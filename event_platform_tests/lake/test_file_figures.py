@@ -160,7 +160,7 @@ def test_files_without_rescued_values_are_not_asked_for_them(world: World, monke
 
 
 def test_files_of_others_are_counted_in_their_rows(built: World) -> None:
-    """Also where they copied the footer of a file of the platform, which says what was in that one."""
+    """Even if they have a copied footer of a platform file."""
     table = built.event_table(LESSON)
     snapshot = table.snapshot()
     (file,) = snapshot.files([MONDAY])

@@ -1,4 +1,4 @@
-"""Keys of files: whoever reads them comes to what the rows say, whatever files have them."""
+"""Keys of files: they lead to the same results as the rows, whichever files have them."""
 
 import json
 from collections.abc import Sequence
@@ -150,7 +150,7 @@ def test_other_readers_pass_over_keys(loaded: World) -> None:
 
 
 def test_no_row_of_files_with_keys_is_read(loaded: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An increment that shares no uuid with what is there reads its own rows alone, and so does the check."""
+    """An increment without shared uuids reads only its own rows, and so does the check."""
     before = {file.path for file in loaded.lake.raw_events.snapshot().files()}
     scanned = set[str]()
 
@@ -184,7 +184,7 @@ def test_a_uuid_that_is_twice_in_a_day_is_counted(loaded: World) -> None:
 
 
 def test_a_row_without_uuid_is_seen(loaded: World) -> None:
-    """It has no key, so that there are fewer of them than rows."""
+    """It has no key, so there are fewer keys than rows."""
     table = loaded.lake.deduplicated_events
     lacking = table.snapshot().scan([MONDAY]).collect().head(1).with_columns(event_uuid=pl.lit(None, pl.String))
     TableCommit(table.snapshot_to_write()).append([MONDAY], [write_file(lacking, table, MONDAY)], {MONDAY: 99}).commit()

@@ -1,4 +1,4 @@
-"""What is written to a file is read from it again, whatever it is made of."""
+"""Files are read back with the same rows, whatever their source."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -136,7 +136,7 @@ def test_the_fields_of_an_object_are_written_for_a_price_that_is_linear(
 
 
 def test_records_are_put_in_the_order_of_their_names() -> None:
-    """That of bytes, in which readers compare texts too; those of one name stay in the order that they had."""
+    """In byte order, in which readers compare texts; records of one name keep their order."""
     names = ["b", "é", "a", "B", "b", "a:b", "a", "\U0001f600", "b"]
     ordered = sort_by_name(pl.DataFrame({"event_name": names, "place": range(len(names))}))
     assert ordered["event_name"].to_list() == sorted(names, key=str.encode)

@@ -82,13 +82,13 @@ def test_a_name_never_leads_out_of_the_lake(lake: FolderLakeResource, name: str)
 
 @pytest.mark.parametrize(("partitions", "key"), [(["monday"], "monday"), ("2025-06-02", "2"), (["2025-06"], "2025-06")])
 def test_a_partition_that_is_no_date_is_told(lake: FolderLakeResource, partitions: list[str], key: str) -> None:
-    """Also one key where a list of them is meant."""
+    """Also a single key in place of a list."""
     with pytest.raises(TableError, match=f"Invalid isoformat string: '{key}': expected partition keys"):
         lake.scan("raw_events", partitions)
 
 
 def test_a_table_that_is_partitioned_by_something_else_is_told(tmp_path: Path) -> None:
-    """It is somebody else's; what the lake cannot prune it does not read in silence."""
+    """It belongs to another writer; partitions that the lake cannot prune are not read silently."""
     write_deltalake(f"{tmp_path}/other", pl.DataFrame({"a": [1], "b": ["x"]}), partition_by=["b"])
     write_deltalake(f"{tmp_path}/whole", pl.DataFrame({"a": [1]}))
     lake = Lake(Storage(str(tmp_path)))

@@ -113,7 +113,7 @@ def test_an_object_that_left_landing_stays_in_the_ledger(world: World) -> None:
 
 
 def test_a_file_of_the_ledger_is_read_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sensor asks every few seconds: what is there already is looked at only where another process wrote it."""
+    """A sensor asks every few seconds: files are read again only if another process wrote them."""
     world.deliver(MONDAY, "a", event("u1"))
     world.load(MONDAY)
     (others,) = world.lake.raw_events.snapshot().files()
@@ -131,7 +131,7 @@ def test_a_file_of_the_ledger_is_read_once(world: World, monkeypatch: pytest.Mon
 
 
 def test_what_was_asked_for_longest_ago_is_forgotten_first(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing else: the days that every tick looks at are never read again."""
+    """The days of every tick are never read again."""
     for day in (MONDAY, TUESDAY, WEDNESDAY):
         world.deliver(day, "a", event(f"{day}", day))
     world.load(MONDAY, TUESDAY, WEDNESDAY)

@@ -52,7 +52,7 @@ def numbers(table: Table) -> list[int]:
 
 
 def test_nothing_is_opened_for_what_this_process_has_committed(table: Table, opened: list[str]) -> None:
-    """Another way to define the columns opens nothing either. What was pinned before stays what it was."""
+    """Other column definitions open nothing either. Earlier snapshots stay unchanged."""
     before = table.snapshot()
     append(table.snapshot_to_write(), NEXT, 2)
     after = table.snapshot()
@@ -77,7 +77,7 @@ def test_what_others_commit_is_seen_at_once(table: Table, opened: list[str]) -> 
 
 
 def test_a_table_in_the_place_of_another_one_is_opened(table: Table, tmp_path: Path) -> None:
-    """Also where it has as many commits; and where it is gone."""
+    """Even with the same number of commits, and after it was deleted."""
     assert numbers(table) == [1]
     aside = Table(table.spec, Storage(str(tmp_path / "aside")))
     append(aside.snapshot_to_write(), DAY, 7)
@@ -88,7 +88,7 @@ def test_a_table_in_the_place_of_another_one_is_opened(table: Table, tmp_path: P
 
 
 def test_of_two_commits_on_the_same_version_one_meets_a_conflict(table: Table) -> None:
-    """The first one moves nothing on that somebody else commits on top of."""
+    """The first commit does not change a snapshot on which another one is based."""
     first, second = table.snapshot_to_write(), table.snapshot_to_write()
     append(first, DAY, 2)
     with pytest.raises(ConflictError):

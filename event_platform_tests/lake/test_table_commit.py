@@ -63,7 +63,7 @@ def test_a_partition_keeps_the_version_of_its_source(table: Table) -> None:
 
 @pytest.mark.parametrize("before", [(), (0,)], ids=["empty", "filled"])
 def test_the_second_of_two_writers_of_a_partition_is_refused(table: Table, before: tuple[int, ...]) -> None:
-    """It has to read again: what it was about to write is older than what is there."""
+    """It has to read again, because its rows are outdated."""
     rebuild_numbers(table, (MONDAY, before))
     first, second = table.snapshot_to_write(), table.snapshot_to_write()
     rebuild_numbers(table, (MONDAY, [1]), snapshot=first)

@@ -1,4 +1,4 @@
-"""What is vacuumed is nobody's any more, and what is left is as it was."""
+"""Vacuum deletes only unreferenced files, and leaves the rest unchanged."""
 
 import os
 import re
@@ -123,7 +123,7 @@ def test_a_clock_is_compared_with_that_of_s3(monkeypatch: pytest.MonkeyPatch, st
 
 
 def test_time_is_counted_back_from_the_newest_commit(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that was written seems a year old where every clock is ahead, and where nothing was written for a year."""
+    """If every clock is ahead, or nothing was written for a year, all files seem a year old."""
     use(monkeypatch, built)
     unused = [path for table in built.lake.tables(built.catalog.event_types) for path in unused_files(built, table)]
     assert unused

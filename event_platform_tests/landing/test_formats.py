@@ -42,7 +42,7 @@ LINES = ONE + b"\n" + TWO + b"\n" + THREE + b"\n"
     ],
 )
 def test_the_records_are_the_same_in_every_form(world: World, name: str, data: bytes) -> None:
-    """Each with its number in the object and its text as it landed."""
+    """With the same numbers and texts as landed."""
     world.deliver_bytes(MONDAY, name, data)
     world.load(MONDAY)
     raw = world.raw()

@@ -215,7 +215,7 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
 def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str, left: list[str], error: int
 ) -> None:
-    """To take it for an empty one would be to miss what is in it; the next listing, when it can be read, has all."""
+    """Treating it as empty would miss its objects; once it is readable, the next listing has them all."""
     place = _folder(tmp_path)
     place.fill("2025/06/02/12/a", "2025/06/02/13/b", "2025/06/02/14/c", "other/deep/d")
     listed = os.scandir
@@ -271,7 +271,7 @@ def test_a_partition_whose_name_begins_with_an_underscore_is_data(place: Place, 
 
 
 def test_hidden_objects_are_counted_but_for_markers(place: Place) -> None:
-    """With one as an example: it may be data that somebody named so."""
+    """With an example, because it may be data under such a name."""
     place.fill("2025/06/02/_SUCCESS", "2025/06/02/.a.gz.crc", "2025/06/02/.b.tmp", "_temporary/0/x", "2025/06/02/ok")
     place.fill("tables/_delta_log/0.json", "_delta_log/0.json")
     place.put("2025/06/02/_empty", b"")

@@ -92,7 +92,7 @@ def test_an_object_cut_short_keeps_the_whole_records_before_the_cut(name: str, r
 
 
 def test_what_a_cut_leaves_of_a_record_is_dropped_and_no_more() -> None:
-    """Wherever it falls, also where records have nothing between them and hold what looks like the end of one."""
+    """At any position, also if records have no separator and contain `}{`."""
     records = [b'{"n":1}', b'{"text":"}{ \\"}{","in":{"n":2}}', b'{"n":3}', b'{"text":"\xc3\xa9"}']
     ends = list(accumulate(map(len, records)))
     for cut in range(1, ends[-1] + 1):

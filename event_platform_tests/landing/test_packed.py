@@ -230,7 +230,7 @@ def test_the_row_of_a_format_that_is_not_read_is_in_corrupt_events(world: World)
 
 
 def test_text_is_never_taken_for_another_format() -> None:
-    """Whatever a record or a damaged one may begin with that a person can read, and blanks before it."""
+    """Whatever readable text a record, even a damaged one, begins with, including blanks."""
     beginnings = [
         *(bytes([byte]) for byte in (*range(9, 14), *range(32, 127))),
         b"\xef\xbb\xbf{",
@@ -297,7 +297,7 @@ def test_libraries_are_imported_where_such_an_object_is_read() -> None:
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 def test_every_format_says_what_is_read_of_it_and_is_told_before_text(form: Format) -> None:
-    """In the words that the documentation shows; one that is not read says what to do."""
+    """In the words of the documentation; unsupported formats have a remedy."""
     is_read = form.unpack or form.rows or form in {ZIP, FORMATS[-1]}
     assert bool(form.reads) == bool(form.damaged) == bool(is_read)
     assert form.told_by

@@ -1,4 +1,4 @@
-"""Rows of Parquet: bounded whatever they make, and nothing in them is lost."""
+"""Rows of Parquet: bounded memory for any content, and nothing lost."""
 
 import io
 import json
@@ -133,7 +133,7 @@ def test_lists_that_are_billions_of_values_are_not_read() -> None:
 
 
 def test_a_row_that_is_too_large_costs_those_around_it_nothing() -> None:
-    """Of it the beginning is kept; where it is larger than a piece, that of its other columns."""
+    """Its beginning is kept; if it exceeds a piece, the beginning of its other columns."""
     sizes = [1, 2 * MAX_RECORD_BYTES, 1, MAX_RECORD_BYTES + MIB, 1]
     pieces_read = read(stored({"n": range(5), "a": ["x" * size for size in sizes]}), Limits(task_bytes=16 * 15 * MIB))
     assert [row["n"] for row in rows(pieces_read)] == [0, 2, 4]

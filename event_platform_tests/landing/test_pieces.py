@@ -51,7 +51,7 @@ _RECORDS = st.lists(
 
 @given(_RECORDS, st.sampled_from(["\n", "", " ", "\r\n", "\n\n"]), st.integers(1, 400), st.integers(1, 100))
 def test_no_record_is_cut(records: list[object], between: str, piece_bytes: int, part: int) -> None:
-    """Whatever is in its texts and between it and the next; and none is lost."""
+    """With any texts in records and between them; and no record is lost."""
     texts = [json.dumps(record, ensure_ascii=False) for record in records]
     pieces_read = list(cut(in_parts(between.join(texts).encode(), part), piece_bytes))
     assert {piece.reason for piece in pieces_read} <= {None}
@@ -102,7 +102,7 @@ def test_what_is_damaged_costs_the_records_around_it_nothing(damage: bytes, betw
 @pytest.mark.parametrize("between", [b"\n", b""])
 @pytest.mark.parametrize("size", [MAX_RECORD_BYTES + MIB, 3 * MAX_RECORD_BYTES])
 def test_of_a_record_that_is_too_large_the_beginning_is_kept_and_it_is_never_held(size: int, between: bytes) -> None:
-    """Those before and behind it are read, on lines and with nothing between them."""
+    """Records before and after it are read, on lines or without separators."""
     beginning = b'{"event_uuid":"large","text":"'
     large = chain([beginning], (b"x}{" * 1_000 for _ in range(size // 3_000)), [b'"}' + between])
     parts = chain([between.join(SOUND[:2]) + between], large, [between.join(SOUND[2:])])
@@ -173,7 +173,7 @@ def test_zeros_without_end_in_a_few_kilobytes_are_two_rows(pack: object) -> None
 
 
 def test_a_break_behind_the_first_piece_keeps_the_records_before_it() -> None:
-    """To the last one that is whole, though isal, which unpacks most of it, breaks off earlier."""
+    """Up to the last whole record, although isal, which unpacks most of the object, stops earlier."""
     raw = gz(chain((LINES for _ in range(3)), [b'{"cut":']))
     pieces_read = list(pieces("a.gz", BytesIO(raw[:-8] + bytes(8)), Limits(task_bytes=16 * MIB)))
     assert len(pieces_read) > 2

@@ -1,4 +1,4 @@
-"""What `event-platform metrics` exposes, and that it says so where something is wrong."""
+"""The output of `event-platform metrics`, and how it reports faults."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""A day that is not as the platform left it is built whole, whatever else arrives meanwhile."""
+"""A day that is not as the platform left it is rebuilt entirely, whatever arrives meanwhile."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def exchange_a_row(table: Table) -> None:
 
 
 def change_all_uuids(table: Table) -> None:
-    """Every row is there, and none is what it was."""
+    """All rows are there, and all have changed."""
     monday = f"{table.partition_column} = '{MONDAY}'"
     DeltaTable(table.uri).update(updates={"event_uuid": "concat('x', event_uuid)"}, predicate=monday)
 

@@ -163,7 +163,7 @@ def test_a_day_whose_rows_somebody_deleted_is_due(world: World, table: Callable[
 
 
 def test_a_day_is_overdue_by_its_oldest_records_that_are_not_built(world: World) -> None:
-    """Newer ones that go on landing do not hide that it fails."""
+    """Newer records do not hide that the day keeps failing."""
     world.deliver(MONDAY, "a", event("u1"))
     world.build(MONDAY)
     for name in ("b", "c"):

@@ -1,4 +1,4 @@
-"""What arrives for a day that was built is added to it; the rest of the day is touched only where it has to be."""
+"""New events of a built day are appended; the rest of the day is rewritten only if necessary."""
 
 from collections.abc import Callable
 from datetime import timedelta

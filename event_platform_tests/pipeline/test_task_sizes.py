@@ -54,7 +54,7 @@ def test_however_small_the_tasks_are_the_tables_are_the_same(world: World) -> No
 
 
 def test_a_search_in_parts_finds_what_one_search_does(world: World) -> None:
-    """Where there are too many uuids for one task, each part finds its own, and nothing is left of them afterwards."""
+    """If there are too many uuids for one task, each part finds its own, and no temporary files remain."""
     deliver(world)
     world.sizing = Sizing(objects_per_batch=1)
     world.load(MONDAY, TUESDAY)

@@ -142,7 +142,7 @@ def test_a_type_that_hive_lacks_is_told_with_its_column() -> None:
 def test_all_tables_of_the_platform_are_registered_once_and_then_left_alone(
     lake: Lake, database: GlueDatabase, world: World
 ) -> None:
-    """One listing for all of them, and no look at a log, where nothing changed."""
+    """One listing for all of them; if nothing changed, no log is read."""
     tables = lake.tables(world.catalog.event_types)
     for table in tables:
         table.snapshot_to_write()
@@ -201,7 +201,7 @@ def test_a_comment_that_changes_is_changed_there(lake: Lake, database: GlueDatab
 def test_a_table_that_is_not_there_yet_and_one_that_left_the_catalog_are_left_alone(
     lake: Lake, database: GlueDatabase, world: World
 ) -> None:
-    """Nothing is registered that cannot be read, and nothing is removed that can."""
+    """Unreadable tables are not registered, and readable ones are not removed."""
     table = lake.event_table(event_type(world))
     assert outcomes(database, table) == [Outcome.NO_TABLE_YET]
     table.snapshot_to_write()

@@ -46,7 +46,7 @@ def test_the_lake_has_a_verdict_in_one_sentence() -> None:
 
 
 def test_failures_say_since_when_why_and_what_to_do() -> None:
-    """The newest first; what fails every day is one, with the day that it began."""
+    """The newest first; a daily failure is listed once, with its first day."""
     text = draw().text
     places = [text.index(f"{day} {check}") for day, check in (("2025-06-30", "volume"), ("2025-06-29", "volume"))]
     assert places == sorted(places)
@@ -135,7 +135,7 @@ def test_totals_that_differ_are_seen_however_old() -> None:
 
 
 def test_the_ledger_goes_back_to_a_filter_in_the_stream() -> None:
-    """Where there is one: what was sent is what landed and what it dropped. It makes no verdict."""
+    """With a filter: sent = landed + dropped. This has no effect on the verdict."""
     landed = LAKE.history.filter((pl.col("created_date") == LAST) & (pl.col("figure") == "landed"))["value"].sum()
     drawn = draw_index(
         LAKE.history, LAKE.findings, LAKE.event_types, LAKE.today, filtered={LAST: 7, LAST - 99 * DAY: 1}
@@ -189,7 +189,7 @@ def test_the_same_history_gives_the_same_bytes() -> None:
 
 
 def test_a_lake_of_little_has_a_page() -> None:
-    """Nothing, one day, one type, no type, nothing checked, only corrupt records."""
+    """An empty lake, one day, one type, no type, no checks, only corrupt records."""
     nothing = draw(MadeUp(SCHEMA.to_frame(), {}, LAKE.event_types, LAST))
     assert "Nothing has been reported yet." in nothing.words
     assert "section" not in nothing.tags
@@ -235,7 +235,7 @@ def test_older_days_are_in_the_calendar() -> None:
 
 
 def test_the_page_needs_nothing_beside_itself() -> None:
-    """No address but those of other pages; one script, which the page allows by its hash."""
+    """Only addresses of other pages, and one script, which the page allows by its hash."""
     html = draw_index(LAKE.history, LAKE.findings, LAKE.event_types, LAKE.today)
     seen = Seen(html)
     assert seen.tags.count("script") == 1

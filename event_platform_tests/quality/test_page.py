@@ -102,7 +102,7 @@ EVERYWHERE = [
 
 @pytest.mark.parametrize("text", EVERYWHERE)
 def test_text_from_events_is_never_markup(text: str) -> None:
-    """Wherever it is put, it is shown as it came; elements and attributes are those of a page without it."""
+    """Everywhere it is shown as it arrived; elements and attributes are those of a page without it."""
 
     def with_text(each: str) -> Page:
         figures = [
@@ -130,7 +130,7 @@ def test_text_from_events_is_never_markup(text: str) -> None:
 
 
 def test_the_page_needs_nothing_beside_itself() -> None:
-    """No script and nothing to load, and it says so to the browser; its links are to the pages beside it."""
+    """No script and nothing to load, as its policy says; its links lead to neighbouring pages."""
     html = page(("events", "lesson:started", "12", 3), ("arrivals", None, "2025-06-02 12:00", 3)).html
     assert not Seen(html).tags & {"script", "link", "img", "iframe", "object", "base", "form"}
     assert not Seen(html).attributes & {"src", "action", "onload", "onclick"}

@@ -53,7 +53,7 @@ def test_series_stand_on_each_other() -> None:
 
 
 def test_a_line_has_gaps_a_band_and_dots() -> None:
-    """Where nothing is known, nothing is drawn."""
+    """Unknown days are not drawn."""
     values = dict.fromkeys(DAYS, 5.0) | {DAYS[3]: None, DAYS[-1]: None}
     expected = {day: Interval(4, 6) for day in DAYS[10:-1]}
     svg = draw_days("events", values, expected=expected, flagged=[DAYS[3], DAYS[4]])
@@ -114,7 +114,7 @@ def test_another_process_draws_the_same_bytes() -> None:
 
 
 def test_a_plot_alone_is_drawn_by_a_library_that_takes_long_to_import() -> None:
-    """What imports the module for its constants does not wait for it."""
+    """Importing the module for its constants does not import the library."""
     code = "import sys, event_platform.quality.page; print({'detroit', 'jinja2'} & set(sys.modules))"
     completed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert completed.stdout == "set()\n"

@@ -60,7 +60,7 @@ def test_a_text_is_in_markdown_what_it_is_without(text: str) -> None:
 
 @pytest.mark.parametrize("address", ["http://a.b/c", "HTTPS://a.b", "ftp://a.b", "www.a.b", "WWW.a.b", "a@b.c"])
 def test_no_address_in_a_text_becomes_a_link_by_itself(address: str) -> None:
-    """Whatever reads Markdown looks for these after it has taken the backslashes away."""
+    """Markdown parsers look for links after removing backslashes."""
     assert address not in as_markdown(f"see {address}", 100)
     assert as_markdown(address, 100).replace("\u2060", "") == address
 
@@ -73,7 +73,7 @@ def test_no_address_in_a_text_becomes_a_link_by_itself(address: str) -> None:
     ],
 )
 def test_no_chat_takes_a_text_for_a_link(address: str) -> None:
-    """With a scheme or without: between what makes it an address there is something, which nobody sees."""
+    """With or without a scheme: an invisible character interrupts the address."""
     safe = without_links(address)
     assert safe.replace("\u2060", "") == address
     assert not re.search(r"\w://\w|@\w|(?<![\w.-])[\w-]+\.[^\W\d_]{2}", safe)
@@ -89,7 +89,7 @@ def test_what_is_no_link_can_be_copied_as_it_is(text: str) -> None:
 
 
 def test_words_as_people_write_them_are_left_as_they_are() -> None:
-    """So that they read well where Markdown is not drawn."""
+    """So that it stays readable where Markdown is not rendered."""
     text = "A learner's user_id (C#, 50% > 10), e.g. `x`: see the wiki - or not!"
     assert as_markdown(text, 100) == text.replace("`", "\\`")
 

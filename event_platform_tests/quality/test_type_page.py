@@ -140,7 +140,7 @@ def test_text_from_others_is_never_markup(text: str) -> None:
 
 
 def test_the_same_history_gives_the_same_bytes() -> None:
-    """Whatever the order of its rows; of which those of other types may be missing."""
+    """In any order of rows, with or without those of other types."""
     own = LAKE.history.filter(pl.col("event_name") == ACCOUNT.name).sample(fraction=1, shuffle=True, seed=3)
     first, second = (draw_type(ACCOUNT, each, LAKE.findings, LAST) for each in (LAKE.history, own))
     assert first == second

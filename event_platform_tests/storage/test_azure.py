@@ -47,7 +47,7 @@ def container(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_page_has_a_signed_address(container: str) -> None:
-    """It is shown to whoever has it, and to nobody without the signature."""
+    """It opens only with the signature."""
     store = open_store(f"{container}/lake")
     store.write("reports/quality/index.html", b"<!doctype html>")
     address = store.link("reports/quality/index.html", timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Tables in a bucket are opened and committed to by copies of their logs: others see nothing of it but the commits."""
+"""Tables in a bucket are opened and committed to through copies of their logs: others only see the commits."""
 
 import json
 import os
@@ -194,7 +194,7 @@ def test_many_writers_at_once_make_one_table(table: Table) -> None:
 
 
 def test_a_conflict_with_itself_is_none(table: Table, proxy: FaultyS3) -> None:
-    """The answer to a put was lost, and so is that to the look whether it was made; another writer came after it."""
+    """The answers to a put and to the following check were lost, and another writer came after it."""
     rebuild_numbers(table, (WEDNESDAY, [0]))
     mine = table.snapshot_to_write()
     added = write_numbers(table, MONDAY, 1)
@@ -259,7 +259,7 @@ def test_a_table_in_the_place_of_another_one_is_opened(
 
 
 def test_a_log_that_cannot_be_copied_is_read_by_delta_rs(table: Table) -> None:
-    """As one whose checkpoint is of several files. It is committed to all the same."""
+    """For example if its checkpoint has several files. Commits work nevertheless."""
     fill(table, 10)
     start_over()
     name, hint = f"{LOG}/{9:020}.checkpoint", f"{LOG}/_last_checkpoint"
@@ -289,7 +289,7 @@ def test_rows_of_a_table_without_partitions_are_read(table: Table, proxy: Faulty
 
 
 def test_a_process_begins_with_what_another_one_has_kept(table: Table, proxy: FaultyS3) -> None:
-    """It looks for the last commit and the next one, and reads what came since; within a minute, for the next one."""
+    """It looks for the last commit and the next one, and reads newer ones; within a minute, only for the next one."""
     before = fill(table, 3)
     snapshot_cache._KEPT.clear()
     proxy.set()
@@ -335,7 +335,7 @@ def test_what_is_kept_is_used_as_it_was_written_or_not_at_all(table: Table, prox
 def test_what_is_kept_is_for_the_user_alone_and_says_no_names(
     table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the folder that the standard variable names; a process that was killed leaves nothing that stays."""
+    """In the folder of the standard variable; a killed process leaves nothing permanent."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fill(table, 1)
     (folder,) = (tmp_path / "cache").glob("event-platform/logs")
@@ -349,7 +349,7 @@ def test_what_is_kept_is_for_the_user_alone_and_says_no_names(
 
 
 def test_checks_look_once_a_minute(table: Table, proxy: FaultyS3) -> None:
-    """They judge what this process has committed, which they see at once."""
+    """They judge the commits of this process, which they see at once."""
     assert table.recent_snapshot().version == -1
     fill(table, 1)
     proxy.set()

@@ -97,7 +97,7 @@ def test_landing_is_opened_as_the_s3_resource_of_dagster_says(
 
 
 def test_no_credential_is_shown_in_output_logs_or_records(landed: World, bucket: str, tmp_path: Path) -> None:
-    """Neither by a run that goes well nor by one that fails; and not in what Dagster keeps of them."""
+    """Neither by a successful run nor by a failed one; nor in Dagster's records."""
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(PROJECT / ".dagster" / "dagster.yaml", home)

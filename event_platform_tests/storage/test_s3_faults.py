@@ -140,7 +140,7 @@ def test_what_fails_for_a_while_is_tried_again(there: BucketWorld, faulty: Fault
 
 @pytest.mark.parametrize("fault", [RESET, LOST_ANSWER, "InternalError"])
 def test_a_commit_is_made_once_whatever_becomes_of_its_answer(there: BucketWorld, faulty: FaultyS3, fault: str) -> None:
-    """It is looked up where the answer was lost, and made again where it is not there."""
+    """It is looked up if the answer was lost, and repeated if it is missing."""
     land_some(there)
     there.lake.raw_events.snapshot_to_write()
     faulty.set(Rule("PUT", r"raw_events/_delta_log/0{19}1.json", fault))
@@ -283,7 +283,7 @@ def test_an_object_that_is_gone_when_it_is_read_may_pass(there: BucketWorld, fau
 
 
 def test_a_listing_that_changes_between_its_pages_loses_nothing(there: BucketWorld, faulty: FaultyS3) -> None:
-    """What lands before the place that was reached is loaded by the next run, what lands behind it with this one."""
+    """Objects that land before the listing's position are loaded by the next run, those after it by this one."""
     for number in range(25):  # two pages
         there.deliver(MONDAY, f"{number:02d}", event(f"u{number:02d}"))
     folder = f"/{there.bucket}/landing/2025/06/02/12"
@@ -308,7 +308,7 @@ def test_a_listing_that_shows_an_object_twice_has_it_once(there: BucketWorld, fa
 
 
 def test_an_object_that_changes_between_listing_and_reading_is_read_again(there: BucketWorld, faulty: FaultyS3) -> None:
-    """The ledger has it as it was listed, so the next run sees that it changed; no row is there twice."""
+    """The ledger has it as listed, so the next run sees the change; no row is there twice."""
     there.deliver(MONDAY, "a", event("u1"))
     changed = '{"event_uuid": "u2", "event_name": "account:created", "created_at": 1748865600}\n' * 2
     path = f"/{there.bucket}/landing/2025/06/02/12/a"

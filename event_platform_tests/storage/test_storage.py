@@ -1,4 +1,4 @@
-"""Where a lake is, and that nothing shows what it takes to open it."""
+"""The location of a lake, and that nothing shows its credentials."""
 
 import pickle
 from datetime import UTC, datetime
@@ -82,7 +82,7 @@ class _CarelessStore(BaseHTTPRequestHandler):
 
 
 def test_a_store_that_ignores_conditions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two commits at once it would lose one, and nobody would know."""
+    """It would silently lose one of two concurrent commits."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _CarelessStore)
     Thread(target=server.serve_forever, daemon=True).start()
     use_s3(monkeypatch, f"http://127.0.0.1:{server.server_port}")
@@ -102,7 +102,7 @@ def test_a_store_with_conditional_puts_is_taken(bucket: str) -> None:
 
 
 def test_scratch_leaves_nothing(tmp_path: Path, bucket: str, s3_endpoint: str) -> None:
-    """Neither what it was made for nor, two days later, what a killed run could not remove; the lake's files stay."""
+    """Neither the folder itself nor, two days later, leftovers of a killed run; the lake's files stay."""
     options = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "region": REGION, "endpoint": s3_endpoint}
     today = datetime.now(UTC).date().isoformat()
     for storage in (Storage(str(tmp_path)), Storage(f"s3://{bucket}/lake", options)):

@@ -65,7 +65,7 @@ def test_of_many_at_once_one_wins(store: Store) -> None:
 
 
 def test_an_answer_that_was_lost_is_no_refusal(bucket: str, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The put is tried again, and what it finds there is what it has written."""
+    """The retried put finds its own object."""
     use_s3(monkeypatch, proxy.endpoint)
     store = open_store(f"s3://{bucket}/p")
     proxy.set(*(Rule("PUT", "p/x.json", fault) for fault in (LOST_ANSWER, "SlowDown", RESET)))

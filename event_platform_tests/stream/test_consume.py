@@ -193,7 +193,7 @@ def test_a_name_that_promises_more_than_there_is_holds_nothing_up(make_stream: M
 
 @pytest.mark.usefixtures("hasty")
 def test_of_two_consumers_each_reads_what_the_other_does_not(make_stream: Make, landing: Path) -> None:
-    """Shards that one leaves are read by the other; one that is to read what is being read says by whom it is."""
+    """Shards that one leaves are read by the other; a consumer that is to read an occupied shard reports its owner."""
     stream = make_stream(2)
     fill(stream, range(4), shards=2)
     first = consumer(stream, landing, until_idle=False, max_shards=1, max_seconds=0.05)
@@ -221,7 +221,7 @@ def test_of_two_consumers_each_reads_what_the_other_does_not(make_stream: Make, 
 
 @pytest.mark.usefixtures("hasty")
 def test_a_consumer_that_lost_its_shard_stops(make_stream: Make, landing: Path) -> None:
-    """It was held up for longer than its lease. What it still writes is content that is there, not other content."""
+    """It was paused for longer than its lease. What it still writes equals existing content."""
     stream = make_stream(1)
     fill(stream, range(6))
     slow = consumer(stream, landing, until_idle=False, lease_seconds=60)
@@ -311,7 +311,7 @@ def test_a_stream_lands_in_a_bucket(
 
 
 def test_a_stream_that_was_made_anew_is_read_from_its_beginning(make_stream: Make, world: World) -> None:
-    """Though its shards are called as those of the old one, which had landed."""
+    """Although its shards have the names of the old one's, which had landed."""
     stream = make_stream(1)
     _send(stream, range(3))
     _call(world, "consume", stream.name, "--until-idle")

@@ -47,7 +47,7 @@ def test_a_broken_gzip_gives_what_is_before_the_break(file: Path) -> None:
 
 
 def test_a_pipe_says_when_it_has_nothing_more_for_now() -> None:
-    """So that what came is sent, however long the next is in coming; half a line waits for its other half."""
+    """So that pending records are sent, however long the next one takes; half a line waits for its other half."""
     read, write = os.pipe()
     try:
         os.write(write, b"one\ntwo\nthr")

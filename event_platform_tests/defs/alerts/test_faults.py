@@ -136,7 +136,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str]
 
 
 def test_each_fault_has_an_example() -> None:
-    """One that is added needs one."""
+    """A new fault needs one."""
     assert {*EXPECTED, *OTHERS} == {*Fault}
 
 
@@ -144,7 +144,7 @@ def test_each_fault_has_an_example() -> None:
 def test_an_alert_has_cause_hint_and_remedy_of_what_failed(
     fault: Fault, found: dict[tuple[str, str, str], list[str]]
 ) -> None:
-    """And nothing else of that day fails."""
+    """And no other check of that day fails."""
     asset, check, hint = EXPECTED[fault]
     day = DAYS[list(EXPECTED).index(fault)]
     of_day = {key[:2]: lines for key, lines in found.items() if key[2] == day.isoformat()}
@@ -241,7 +241,7 @@ def test_several_faults_are_listed_with_their_counts_the_largest_first(world: Wo
 
 
 def test_the_metadata_of_another_authors_check_are_no_faults() -> None:
-    """Whatever they are called."""
+    """Whatever their names."""
     theirs = {"faults": dg.MetadataValue.json(["drift"]), "hints": dg.MetadataValue.text("none")}
     later = {"faults": dg.MetadataValue.json({"of_a_later_release": 3, "conflicts": 1, "redeliveries": "many"})}
     found = [

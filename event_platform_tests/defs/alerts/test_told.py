@@ -30,7 +30,7 @@ def test_a_failed_check_is_told_with_figures_partitions_cause_and_link(
 def test_names_out_of_the_data_are_neither_markup_nor_links(
     world: World, instance: dg.DagsterInstance, hook: Hook
 ) -> None:
-    """Not in the UI, which draws Markdown, nor in a chat, which makes a link of an address; and they can be read."""
+    """Neither in the UI, which renders Markdown, nor in a chat, which links addresses; and the names stay readable."""
     name = "__p__ ![x](http://evil.example/pixel) evil.example/login"
     world.deliver(MONDAY, "a", {**event("u1"), name: 1})
     run = world.materialize(MONDAY, instance=instance)
@@ -80,7 +80,7 @@ def test_a_blocking_check_is_told_and_its_run_not_once_more(
 
 
 def test_an_asset_that_fails_is_told_with_its_error(world: World, instance: dg.DagsterInstance, hook: Hook) -> None:
-    """Somebody else's table is where it should be."""
+    """A table of another writer is at its location."""
     table = world.event_table("lesson_started")
     write_deltalake(table.uri, pl.DataFrame({"created_date": [MONDAY], "level": [1.5]}), partition_by=["created_date"])
     world.deliver(MONDAY, "a", event("l1", MONDAY, "lesson:started", user="usr_1"))
@@ -91,7 +91,7 @@ def test_an_asset_that_fails_is_told_with_its_error(world: World, instance: dg.D
 
 
 def test_a_step_of_somebody_else_is_told_by_its_name(world: World, instance: dg.DagsterInstance, hook: Hook) -> None:
-    """What it says about its failure names no assets of ours."""
+    """The text of its failure contains none of our assets."""
 
     @dg.asset
     def theirs() -> None:

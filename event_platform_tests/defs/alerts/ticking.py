@@ -22,7 +22,7 @@ class Alerts:
         self.cursor: str | None = None
 
     def tick(self) -> str:
-        """Evaluate it once; return what it says."""
+        """Evaluate the sensor once; return its message."""
         definitions = build_definitions(self.environment, self.world.catalog)
         context = dg.build_sensor_context(self.instance, cursor=self.cursor, definitions=definitions)
         data = definitions.resolve_sensor_def("alerts_sensor").evaluate_tick(context)

@@ -1,4 +1,4 @@
-"""Assets in Dagster: any subset, one failure by itself, and a range that is its days."""
+"""Assets in Dagster: any subset, isolated failures, and ranges of days."""
 
 import shutil
 from collections import Counter
@@ -99,7 +99,7 @@ def test_a_range_in_one_run_is_one_run_a_day(world: World) -> None:
 def test_any_subset_of_event_types_can_be_materialized(
     world: World, subset: list[dg.AssetKey], rows: dict[str, int]
 ) -> None:
-    """Just these, and nothing else is touched."""
+    """Only these assets are materialized."""
     deliver_all(world)
     world.load(*DAYS)
     world.deduplicate(*DAYS)
@@ -114,7 +114,7 @@ def test_any_subset_of_event_types_can_be_materialized(
 
 
 def test_one_type_that_fails_does_not_stop_the_others_and_is_named(world: World) -> None:
-    """A table whose column has another type than the schema: nobody casts, and its rows stay as they were."""
+    """A table with a column of another type than the schema: nothing is cast, and its rows stay."""
     deliver_all(world)
     world.build(*DAYS)
     before = world.events("account_created")
@@ -193,7 +193,7 @@ def test_a_backfill_can_be_cut_into_runs_of_so_many_days(world: World) -> None:
 
 
 def test_assets_are_in_groups_and_layers_and_event_types_have_the_owners_of_their_schemas(tmp_path: Path) -> None:
-    """One without an owner in its schema has none; what can be chosen in the UI by type is the first part of a name."""
+    """Without an owner in the schema there is none; the UI filters by the first part of a name."""
     lesson = {**SCHEMAS["lesson_started"], "x-owner": "team:learning"}
     graph = World(tmp_path, {**SCHEMAS, "lesson_started": lesson}).definitions().resolve_asset_graph()
     groups: dict[str | None, set[str]] = {}

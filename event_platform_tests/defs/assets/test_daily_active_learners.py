@@ -24,7 +24,7 @@ NAMES = {
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Two users on Monday, one of them in two event tables; one on Tuesday, and an event of nobody.
+    """Two users on Monday, one of them in two event tables; one user on Tuesday, and an event without a user.
 
     Its catalog, of the three event types that the asset reads, stands for the sample's.
     """
@@ -81,7 +81,7 @@ def test_a_late_event_has_exactly_its_own_day_counted_again(world: World) -> Non
 
 
 def test_only_the_catalog_of_the_sample_has_the_asset(tmp_path: Path) -> None:
-    """A copy of it is a catalog of one's own, which has one's own assets."""
+    """A copy of it is a user's own catalog, with the user's own assets."""
     environment = World(tmp_path).environment
     shutil.copytree(SAMPLE_CATALOG, tmp_path / "copy")
     for folder, expected in ((SAMPLE_CATALOG, True), (tmp_path / "copy", False)):

@@ -92,7 +92,7 @@ def test_text_from_events_is_no_markdown_in_the_metadata(world: World) -> None:
 
 
 def test_the_report_can_be_materialized_alone(world: World) -> None:
-    """Of the tables as they are, which it leaves as they are."""
+    """From the present tables, which it does not change."""
     world.deliver(MONDAY, "a", event("u1"))
     world.load(MONDAY)
     world.deduplicate(MONDAY)
@@ -138,7 +138,7 @@ def test_the_page_is_a_link_where_it_is_served(world: World) -> None:
 
 
 def test_the_report_comes_after_everything_that_it_counts(world: World) -> None:
-    """So that a run over all of it reports what it built."""
+    """So that a run over all assets reports what it built."""
     graph = world.definitions().resolve_asset_graph()
     assert {key.to_user_string() for key in graph.get(REPORT).parent_keys} == {
         "deduplicated_events",

@@ -1,4 +1,4 @@
-"""What every materialization tells: the table, its versions, what was written and what it took."""
+"""The metadata of every materialization: the table, its versions, the written rows and the cost."""
 
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def test_the_version_before_is_the_table_before_the_run(delivered: World) -> Non
 
 
 def test_a_load_that_finds_nothing_new_has_written_nothing(delivered: World) -> None:
-    """The table is the version that it was, and so is its data."""
+    """The table keeps its version, and so does its data."""
     raw = dg.AssetSelection.groups("raw")
     first = delivered.materialize(MONDAY, selection=raw)
     again = delivered.materialize(MONDAY, selection=raw)

@@ -1,4 +1,4 @@
-"""What is known of a table before it is materialized: columns, lineage, how to query it, and what it was made with."""
+"""The metadata of a table before it is materialized: columns, lineage, example query and code version."""
 
 import re
 from collections.abc import Iterator
@@ -168,7 +168,7 @@ def test_what_a_description_says_how_to_query_works(built: World, capsys: pytest
 
 
 def test_a_name_of_any_length_has_a_tag(tmp_path: Path) -> None:
-    """Cut to what Dagster takes, in the letters that it takes."""
+    """Shortened to Dagster's limit, with the characters that it accepts."""
     title = "a very.long-name " + "x" * 100 + ":happened"
     (spec,) = [spec for spec in specs(World(tmp_path, {"x": {"title": title}})).values() if "event_type" in spec.tags]
     assert spec.tags["event_type"] == ("a_very_long_name_" + "x" * 100)[:63]
@@ -224,7 +224,7 @@ def stale(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dict[dg.
 
 
 def test_a_new_schema_marks_its_table_as_out_of_date_and_materializes_nothing(world: World) -> None:
-    """People decide; what follows late data has nothing to follow before they have."""
+    """The user decides; automation for late data has no new data to follow."""
     partitions = daily_partitions(world.start_date)
 
     @dg.asset(deps=[LESSON], partitions_def=partitions, automation_condition=FOLLOW_LATE_DATA)

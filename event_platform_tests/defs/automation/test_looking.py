@@ -25,7 +25,7 @@ TODAY, FIRST = date(2025, 6, 30), date(2017, 7, 1)
 
 @pytest.fixture
 def listings(bucket: str, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> Listings:
-    """The requests that list, with the AWS variables set so that they are counted."""
+    """The number of listing requests, with the AWS variables set so that they are counted."""
     monkeypatch.setattr("event_platform.storage.bucket._PAGE", KEYS_ON_A_PAGE)
     use_s3(monkeypatch, proxy.endpoint)
     return Listings(proxy)
@@ -72,7 +72,7 @@ def test_a_look_finds_whatever_was_not_seen(world: World, landing: tuple[Landing
 def test_a_day_that_was_seen_comes_in_turn_and_one_that_appears_at_once(
     world: World, landing: tuple[Landing, Callable[[str], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A round goes over all that were seen, however many a tick takes; also those that are gone and come back."""
+    """A round covers all seen days, however many a tick lists; also days that disappear and come back."""
     monkeypatch.setattr(looking, "_SEEN_IN_A_TICK", 5)
     here, land = landing
     days = [date(2025, 5, 1) + timedelta(days=number) for number in range(9)]
@@ -262,5 +262,5 @@ def test_a_cursor_that_makes_no_sense_is_ignored(cursor: str | None) -> None:
 
 
 def test_the_cursor_of_an_older_version_keeps_its_turn() -> None:
-    """It knows nothing of what was seen."""
+    """It has no list of seen days."""
     assert position_in("2025-06-01") == Position(date(2025, 6, 1))

@@ -74,7 +74,7 @@ def test_every_check_has_a_result_for_each_partition_of_a_range(good: World) -> 
 
 
 def test_a_run_logs_no_line_that_looks_like_a_fault(good: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Beside the events of its steps nothing but progress; also where checks warn."""
+    """Only events of its steps and progress; also if checks warn."""
     good.deliver(MONDAY, "b", event("m", plan="a"), event("m", plan="b"), "{broken")
     with caplog.at_level(logging.INFO), dg.instance_for_test() as instance:
         run = good.materialize(MONDAY, TUESDAY, instance=instance).run_id
@@ -108,7 +108,7 @@ def test_what_is_odd_warns_in_its_own_partition_and_stops_nothing(good: World) -
 
 
 def test_a_lost_record_fails_the_run_and_stops_what_is_downstream(good: World) -> None:
-    """Where landing has it no more; nothing is built on a ledger that does not balance."""
+    """If landing no longer has it; nothing is built on a ledger that does not balance."""
     good.materialize(MONDAY, TUESDAY)
     good.deliver(MONDAY, "a").unlink()
     DeltaTable(good.lake.raw_events.uri).delete("source_offset = 1 and arrival_date = '2025-06-02'")
@@ -139,7 +139,7 @@ def test_a_day_with_many_corrupt_records_is_told_and_goes_on(
 
 
 def test_a_duplicate_that_was_lost_stops_the_event_tables(good: World) -> None:
-    """They are built on what does not balance by no run that checks it first."""
+    """No run builds on an unbalanced table, because it checks the table first."""
     good.deliver(TUESDAY, "b", event(f"{MONDAY}-1", name="lesson:started", user="usr_1"))
     good.materialize(MONDAY, TUESDAY)
     version = good.event_table("lesson_started").snapshot().version
@@ -237,7 +237,7 @@ def test_a_check_without_a_verdict_is_an_error_that_names_it(
 
 
 def test_what_several_checks_look_at_is_counted_once(good: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not at all where none of them is selected."""
+    """And not at all if none of them is selected."""
     good.materialize(MONDAY, TUESDAY)
     calls = []
 

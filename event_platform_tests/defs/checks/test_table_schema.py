@@ -82,7 +82,7 @@ def test_each_event_asset_says_that_its_table_and_its_schema_agree(world: World,
 def test_what_the_next_run_would_fail_on_is_an_error_before_it(
     built: World, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    """With the columns and what to do; what it rebuilds is a warning. The other types are not evaluated again."""
+    """With the columns and the remedy; a rebuild is a warning. The other types are not evaluated again."""
     changed = with_properties(lesson_started={"hard": OTHER_TYPE}, account_created={"plan": {"x-variant": True}})
     write_catalog(built.root / "catalog", changed)
     requests = tick(built, SENSOR, instance).run_requests
@@ -129,7 +129,7 @@ def test_a_schema_that_is_fixed_passes_before_the_next_run(built: World, instanc
 def test_a_table_that_cannot_be_opened_keeps_no_other_from_its_check(
     built: World, instance: dg.DagsterInstance
 ) -> None:
-    """It is left to the run that builds it, which says why."""
+    """The run that builds it reports the reason."""
     write_catalog(built.root / "catalog", with_properties(account_created={"plan": {"type": "integer"}}))
     for path in (built.root / "lake/events/lesson_started/_delta_log").iterdir():
         path.write_bytes(b"{broken")

@@ -69,7 +69,7 @@ def of_home(world: World, home: Path) -> Finding:
 def test_the_second_environment_of_an_instance_is_refused(
     staging: World, prod: World, instance: dg.DagsterInstance, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its sensors, its runs and its commands, by a sentence that names both; the first goes on."""
+    """Its sensors, runs and commands fail with a sentence that names both; the first environment continues."""
     tick(staging, instance)
     for sensor in ("landing_sensor", "changed_dates_sensor"):
         tick(staging, instance, sensor)
@@ -93,7 +93,7 @@ def test_the_second_environment_of_an_instance_is_refused(
 def test_who_takes_the_place_of_another_has_to_wait_a_little(
     staging: World, prod: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a lake moved, or a home is used for something else, nobody has to clean up; runs leave no claim."""
+    """If a lake moved, or a home is reused, no clean-up is necessary; runs leave no claim."""
     staging.deliver(MONDAY, "a", event("u1"))
     assert staging.materialize(MONDAY, instance=instance).success
     tick(prod, instance)

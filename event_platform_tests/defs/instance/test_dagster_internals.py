@@ -1,4 +1,4 @@
-"""Which private names of Dagster are used, what depends on each, and what to do when one goes."""
+"""The private names of Dagster, their users, and what to do when one disappears."""
 
 import ast
 import importlib
@@ -95,7 +95,7 @@ DEPENDS = {
 
 @pytest.mark.parametrize("name", DEPENDS)
 def test_what_is_used_is_there(name: str) -> None:
-    """When it is not: this says what depends on it, and what to do."""
+    """If a name is missing, this says what depends on it, and what to do."""
     module, _, path = name.partition(":")
     owner, _, attribute = path.partition(".")
     try:

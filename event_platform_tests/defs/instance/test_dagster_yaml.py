@@ -1,4 +1,4 @@
-"""Settings that dagster.yaml lacks, and modules that it names by their old names, are said with what to do."""
+"""Missing settings of dagster.yaml, and outdated module names, are reported with the remedy."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -86,7 +86,7 @@ def test_one_section_for_all_storages_is_read() -> None:
 
 
 def test_the_code_location_warns_once_and_doctor_says_the_same(home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Every setting that is missing, and where a file is that has them."""
+    """Every missing setting, and the example file with all of them."""
     (home / "dagster.yaml").write_text("run_monitoring: {enabled: true}\n", encoding="utf-8")
     missing = missing_settings({"run_monitoring": {"enabled": True}})
     for _ in range(2):
@@ -106,7 +106,7 @@ def test_the_code_location_warns_once_and_doctor_says_the_same(home: Path, caplo
 def test_the_code_location_warns_without_a_home(
     home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And says nothing where the example is in it, nor for an environment that is given."""
+    """And not if the home has the example, nor for a given environment."""
     monkeypatch.delenv("DAGSTER_HOME")
     build_definitions()
     assert "DAGSTER_HOME is not set" in caplog.text
@@ -171,6 +171,6 @@ def test_of_processes_that_find_a_home_empty_one_writes(tmp_path: Path) -> None:
 
 
 def test_a_home_that_cannot_be_written_is_left_to_be_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`open_instance` says so, where its storages have to be written."""
+    """`open_instance` reports it if its storages have to be written."""
     monkeypatch.setattr("os.access", lambda *_arguments: False)
     assert not supply_dagster_yaml(f"{home}")

@@ -120,7 +120,7 @@ def test_a_range_of_days_is_recorded_and_read_back(world: World, instance: dg.Da
 
 
 def test_a_check_that_fails_is_recorded_as_failed(world: World, instance: dg.DagsterInstance) -> None:
-    """Of one check, its latest execution says which day failed."""
+    """The latest execution of a check says which day failed."""
     world.deliver(MONDAY, "a", event("u1", colour="unknown field"))
     world.materialize(MONDAY, instance=instance)
     key = dg.AssetCheckKey(_ACCOUNTS, "schema_conformance")
@@ -214,7 +214,7 @@ def test_a_run_that_fails_while_the_daemon_looks_is_started_again(
 
 
 def test_the_log_of_postgres_takes_every_option_of_dagsters_own() -> None:
-    """One that is added to it later, and not passed on, fails here."""
+    """A new option of Dagster that is not passed on fails here."""
     own, theirs = PostgresEventLog, PostgresEventLogStorage
     options: list[Any] = [own.config_type(), theirs.config_type()]
     expected = {"postgres_url", "postgres_db", "auth_provider", "should_autocreate_tables"}

@@ -1,4 +1,4 @@
-"""Dagster's records are opened by one process at a time, and where they cannot be, a sentence says what to do."""
+"""Dagster's records are opened by one process at a time, or fail with a sentence that has the remedy."""
 
 import os
 import shutil
@@ -121,7 +121,7 @@ def test_processes_that_open_an_empty_home_at_once_all_can(tmp_path: Path) -> No
 
 
 def test_the_lock_is_given_back_and_may_be_asked_for_again(tmp_path: Path) -> None:
-    """Whoever opens an instance holds it, and each of its storages asks for it; the next process gets it."""
+    """Opening an instance takes it, and each of its storages takes it again; then the next process gets it."""
     with lock_records(tmp_path), lock_records(tmp_path):
         pass
     code = (
@@ -172,7 +172,7 @@ def test_an_event_log_that_is_none_is_reported(opened: Path) -> None:
 
 
 def as_a_file(home: Path) -> Path:
-    """A file in the place of a folder that Dagster makes: it can make none there, whoever it is."""
+    """A file in place of a folder that Dagster creates: creation fails, even for root."""
     (home / "history").write_text("", encoding="utf-8")
     return home
 
@@ -222,7 +222,7 @@ def test_a_home_that_is_none_is_a_sentence(
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 @pytest.mark.parametrize("name", ["", "history", RUNS, EVENTS])
 def test_a_home_of_somebody_else_is_a_sentence(opened: Path, name: str) -> None:
-    """The folder, one in it, or a database that another user made there."""
+    """The folder, a nested folder, or a database of another user."""
     path = opened / name
     before = path.stat().st_mode
     path.chmod(0o555 if path.is_dir() else 0o444)

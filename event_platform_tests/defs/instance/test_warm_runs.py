@@ -1,4 +1,4 @@
-"""Runs are forked from a server that has imported what they need, and that ends when none is left."""
+"""Runs are forked from a server that has imported their modules, and that ends when it is idle."""
 
 import gc
 import multiprocessing
@@ -29,7 +29,7 @@ def test_a_code_server_starts_a_run_with_the_context_that_it_is_given(monkeypatc
 def test_a_forked_run_has_imported_what_it_needs_and_opened_nothing() -> None:
     """Dagster, the platform and the records; a process that has run a query must not be forked.
 
-    Nor does it search what it has imported for garbage.
+    It does not collect garbage among imported objects either.
     """
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
     CONTEXT.set_forkserver_preload([*warm_runs._PRELOAD, warm_runs.PUBLISHING, warm_runs.S3])
@@ -55,7 +55,7 @@ def _state_of_process(results: "multiprocessing.Queue[tuple[set[str], list[str],
 
 
 def test_the_fork_server_ends_when_no_run_is_left_and_is_started_by_the_next() -> None:
-    """A run that has its process still holds it."""
+    """A run's process keeps it alive."""
     first = _forked_by()
     servicer = SimpleNamespace(_execution_lock=Lock(), _executions={"a run": "its process"})
     timer = warm_runs._IdleTimer()

@@ -49,7 +49,7 @@ class Listener:
     asked: list[str]
 
     def poison(self, place: str) -> str:
-        """Return text that asks for a visit, as Markdown, as HTML, and as an address; it says where it was put."""
+        """Return text that would cause a request, as Markdown, as HTML, and as an address; it contains its location."""
         url = f"http://127.0.0.1:{self.port}/{place}"
         return (
             f"![x]({url}/picture) <img src={url}/img> [log in]({url}/login) {url}/bare <{url}/auto> "
@@ -103,7 +103,7 @@ class Desk:
 
 @pytest.fixture(scope="package")
 def desk(tmp_path_factory: pytest.TempPathFactory, listener: Listener) -> Iterator[Desk]:
-    """Three runs; the second fails for one type, as its table cannot be opened, and says so by the data's names."""
+    """Three runs; the second fails for one type whose table cannot be opened, with names from the data in its error."""
     world = World(tmp_path_factory.mktemp("desk"), _schemas(listener), start_date=date(2025, 5, 20))
     _deliver(world, listener)
     with live(world.root, variables(world), daemon=False) as instance, pytest.MonkeyPatch.context() as patch:

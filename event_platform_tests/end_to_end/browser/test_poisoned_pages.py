@@ -1,4 +1,4 @@
-"""What is in the data, or in a catalog, is text in the UI: it makes the browser fetch nothing, and it is no link."""
+"""Data and catalog texts in the UI are plain text: they make the browser fetch nothing, and are no links."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_the_page_of_a_day_shows_it_as_text(desk: Desk, listener: Listener, page
 
 
 def test_the_listener_would_have_been_asked(listener: Listener, page: Page) -> None:
-    """By a page that draws the poison: nothing keeps the browser from it but what is shown."""
+    """By a page that renders the poison: only escaping keeps the browser from it."""
     picture = json.dumps(f"http://127.0.0.1:{listener.port}/drawn")
     with page.expect_request("**/drawn"):
         page.set_content(f"<img src={picture}>")

@@ -27,7 +27,7 @@ def test_the_first_page_shows_the_runs_of_the_command_line(ui: Page, tmp_path: P
 
 
 def test_a_run_of_the_command_line_can_be_executed_again(desk: Desk) -> None:
-    """It is of the job that the webserver has loaded, by its fingerprint as well: else the button has a warning."""
+    """Its job has the fingerprint that the webserver has loaded; otherwise the button shows a warning."""
     (repository,) = desk.instance.ask(_REPOSITORIES)["nodes"]
     runs = desk.instance.ask(_RUNS)["results"]
     named = {"repositoryName": repository["name"], "repositoryLocationName": repository["location"]["name"]}

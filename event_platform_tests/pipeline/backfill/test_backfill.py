@@ -144,7 +144,7 @@ def test_nothing_is_looked_at_where_the_rules_are_the_same(five: World, monkeypa
 
 
 def test_a_lake_that_does_not_say_its_rules_is_compared(five: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As those of the first releases, unless the catalog is the one that they were built with."""
+    """With the rules of the first releases, unless the catalog is the one that built it."""
     monkeypatch.setattr(find, "rules_in", lambda _: {})
     assert due(five).backfills == find.Backfills()
     monkeypatch.setattr(fingerprint, "release", lambda: "99.0")

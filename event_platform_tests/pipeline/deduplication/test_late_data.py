@@ -1,4 +1,4 @@
-"""Late data: whatever arrives, and whenever, makes exactly those days due that it changes."""
+"""Late data: each arrival makes exactly those days due that it changes."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ BEFORE: list[tuple[date, str, list[dict[str, object]]]] = [
 
 @pytest.fixture(scope="module")
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Everything that landed before, in its tables; tests take copies of it."""
+    """A world with all earlier objects in its tables; tests use copies of it."""
     world = World(tmp_path_factory.mktemp("built"))
     for day, name, records in BEFORE:
         world.deliver(day, name, *records)
@@ -103,7 +103,7 @@ def from_the_start(world: World) -> dict[str, list[str]]:
 
 
 def test_neighbours_of_a_changed_object_are_not_due(world: World) -> None:
-    """Their rows are written anew with it, in one file, but none of them changed."""
+    """Their rows are rewritten with it, in one file, but are unchanged."""
     world.deliver(WEDNESDAY, "a", event("u1", TUESDAY))
     world.deliver(WEDNESDAY, "b", event("u2", WEDNESDAY))
     world.build(MONDAY, TUESDAY, WEDNESDAY)
@@ -129,7 +129,7 @@ def test_a_survivor_that_goes_makes_the_days_of_its_duplicates_due(world: World)
 
 
 def test_a_record_that_arrives_earlier_takes_the_verdict_of_a_day_that_was_built(world: World) -> None:
-    """The one that was unique becomes a duplicate: its day is due, and says so when it is built again."""
+    """The formerly unique record becomes a duplicate: its day is due, and the rebuild reports it."""
     world.deliver(WEDNESDAY, "a", event("u1", WEDNESDAY, plan="late"))
     world.build(WEDNESDAY)
     assert world.events("account_created")["plan"].to_list() == ["late"]

@@ -87,7 +87,7 @@ def test_building_a_day_again_changes_nothing(range_world: World, tmp_path: Path
 
 
 def test_an_empty_day_has_no_rows_and_is_done(world: World) -> None:
-    """Its mark says that it was built, so that it is not due for ever."""
+    """Its source version says that it was built, so that it is not due for ever."""
     world.load(MONDAY)
     world.deduplicate(MONDAY)
     snapshot = world.lake.deduplicated_events.snapshot()

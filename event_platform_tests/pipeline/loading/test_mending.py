@@ -97,7 +97,7 @@ def test_they_are_in_the_balance(always: World, never: World) -> None:
 
 
 def test_functions_that_come_later_give_the_lake_that_had_them_before(always: World, never: World) -> None:
-    """And the lake that never had them when they are gone; a second time nothing is written."""
+    """Removing them restores the lake that never had them; a second run writes nothing."""
     with TemporaryDirectory() as folder:
         world = World(Path(folder))
         deliver_all(world)
@@ -145,7 +145,7 @@ def test_a_changed_function_replaces_what_the_former_one_made(world: World) -> N
 
 
 def test_a_mended_record_that_arrived_first_is_the_survivor(world: World) -> None:
-    """The one that was in its place is a duplicate now."""
+    """The former survivor becomes a duplicate."""
     world.deliver(MONDAY, "a.json", {**event("x", plan="first"), "created_at": 1000 * noon(MONDAY)})
     world.deliver(TUESDAY, "b.json", event("x", plan="second"))
     world.load(MONDAY, TUESDAY)

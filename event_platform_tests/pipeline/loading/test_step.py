@@ -131,7 +131,7 @@ def test_a_day_without_objects_is_loaded_too(world: World) -> None:
 def test_an_object_that_cannot_be_read_does_not_stop_the_others(
     world: World, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Path], object]
 ) -> None:
-    """It is named and stays due; the new and the changed ones are loaded, in one commit, and later it is as well."""
+    """It is reported and stays due; new and changed objects are loaded in one commit, and this one later."""
     world.deliver(MONDAY, "a", event("u1"))
     world.load(MONDAY)
     world.deliver(MONDAY, "a", event("u2"))
@@ -217,7 +217,7 @@ def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
 
 @pytest.mark.parametrize("name", ["a.gz", "a", "a.parquet"])
 def test_a_large_object_is_read_a_range_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Its rows are those of the whole, numbered from its beginning to its end, however many pieces it makes."""
+    """The rows equal those of the whole object, numbered from beginning to end, for any number of pieces."""
     events = [event(f"u{number:03}", plan=hashlib.sha256(b"%d" % number).hexdigest()) for number in range(500)]
     path = world.deliver(MONDAY, name, *events)
     if name.endswith(".parquet"):

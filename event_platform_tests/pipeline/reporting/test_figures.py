@@ -179,7 +179,7 @@ def test_bytes_are_those_of_the_files_of_the_day(delivered: World) -> None:
 
 
 def test_a_report_is_due_where_more_has_arrived_on_its_day(world: World) -> None:
-    """Although nothing that was created on it: how many records landed is another number."""
+    """Even if nothing was created on that day: the number of landed records changed."""
     for day in (MONDAY, TUESDAY):
         world.deliver(day, "a", event(f"u-{day}", day))
     world.build(MONDAY, TUESDAY)

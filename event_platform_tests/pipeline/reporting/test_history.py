@@ -1,4 +1,4 @@
-"""The history is what SQL sums in quality_report, whatever becomes of its files."""
+"""The history equals SQL sums over quality_report, whatever happens to its files."""
 
 from collections.abc import Callable
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""What checks found of a day is kept, and judged again where it may be something else."""
+"""Findings of a day are stored, and judged again if they may have changed."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -104,7 +104,7 @@ def test_a_page_of_a_type_that_is_missing_is_written_again(built: World) -> None
 
 
 def test_the_page_of_a_type_follows_its_schema(built: World) -> None:
-    """Where nothing but what is personal changes: no table is due but the report of the last day, and no other page."""
+    """If only personal fields change, only the report of the last day and this page are due."""
     assert "usr_1" in read(built, "types/lesson_started.html")
     assert not due_created_dates(built.lake, built.catalog).every
     schema = deepcopy(SCHEMAS["lesson_started"])
@@ -165,7 +165,7 @@ def test_a_page_that_cannot_be_written_fails_the_step(built: World, page: str, m
 
 
 def test_two_reports_at_once_lose_nothing(built: World) -> None:
-    """Each writes the month as it knows it: what one of them lacks is read from the table."""
+    """Each writes the month as it knows it; missing days are read from the table."""
     built.deliver(WEDNESDAY, "a", event("u7", WEDNESDAY))
     built.deliver(MONDAY, "b", event("u8", MONDAY))
     days = (MONDAY, WEDNESDAY)

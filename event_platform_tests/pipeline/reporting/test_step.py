@@ -222,7 +222,7 @@ def test_a_report_is_due_where_a_table_that_it_counts_was_made_again(world: Worl
 
 
 def test_a_report_whose_table_is_gone_is_due(world: World) -> None:
-    """Nothing tells of it but the days that there are."""
+    """Only the existing days show it."""
     world.deliver(MONDAY, "a", event("u1"))
     world.build(MONDAY)
     shutil.rmtree(world.root / "lake" / "quality_report")

@@ -1,4 +1,4 @@
-"""A type that fails, in whatever way and wherever, is named; the others are built as if it were not there."""
+"""A failing type is reported, whatever the failure; the others are built as without it."""
 
 import json
 import re
@@ -154,7 +154,7 @@ def test_a_panic_while_a_type_is_read_is_its_own_failure(
 def test_whatever_goes_wrong_with_a_table_is_its_own_failure(
     two: World, monkeypatch: pytest.MonkeyPatch, owner: type, method: str, instead: Callable[..., Any]
 ) -> None:
-    """Opening it, committing to it, or looking for what of it can be compacted."""
+    """Opening it, committing to it, or looking for files to compact."""
     land(two, TUESDAY, 2)
     land(two, MONDAY, 3)
     with monkeypatch.context() as failing:

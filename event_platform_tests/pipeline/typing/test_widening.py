@@ -167,7 +167,7 @@ def test_sources_fingerprints_and_ids_go_with_each_day(built: World) -> None:
 
 
 def test_dagster_has_a_materialization_of_every_day(built: World) -> None:
-    """Also of those that the run did not ask for, with their rows, so that what is made of them is due."""
+    """Including days that the run did not request, with their rows, so that their derived tables are due."""
     write_catalog(built.root / "catalog", quiz(columns(1)))
     result = built.materialize(MONDAY, selection=dg.AssetSelection.assets(dg.AssetKey(["events", "quiz"])))
     events = [each.step_materialization_data.materialization for each in result.get_asset_materialization_events()]

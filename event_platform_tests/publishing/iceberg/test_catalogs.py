@@ -1,4 +1,4 @@
-"""Catalogs of each kind: what names them, what they are called, and that no table is taken from somebody else."""
+"""Catalogs of each kind: their definitions and names, and that no table of others is taken over."""
 
 import shutil
 from collections.abc import Iterator
@@ -187,7 +187,7 @@ def write(path: str, text: str) -> None:
 
 
 def test_a_lake_that_was_moved_or_damaged_is_published_again(tmp_path: Path) -> None:
-    """Its own catalog is part of it: what it says of another place, or of nothing, is forgotten."""
+    """Its own catalog moves with it: entries for another location, or for nothing, are dropped."""
     lessons = published_table(tmp_path / "lake", rows(1))
     lessons.append(rows(1))
     assert lessons.publish().outcome is Outcome.CREATED

@@ -61,7 +61,7 @@ def test_a_table_is_created_and_caught_up_in_one_snapshot_for_all_commits(tmp_pa
 def test_a_publisher_that_was_killed_is_made_good_by_the_next(
     lessons: PublishedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before its commit, nothing is seen of it; after its commit, nothing is published twice."""
+    """If it was killed before its commit, nothing is visible; after its commit, nothing is published twice."""
     commit = SqlCatalog.commit_table
     lessons.append(rows(4))
 
@@ -145,7 +145,7 @@ def test_a_log_that_was_cleaned_up_is_not_needed(lessons: PublishedTable) -> Non
 
 
 def test_another_table_at_the_same_address_replaces_all(lessons: PublishedTable) -> None:
-    """Its files are other ones, and nobody can go back to those of the first one."""
+    """It has other files, and the first table's history is gone."""
     for n in range(4, 7):
         lessons.append(rows(n))
         lessons.publish()

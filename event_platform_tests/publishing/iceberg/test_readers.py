@@ -1,4 +1,4 @@
-"""Readers of Iceberg see the rows that readers of Delta see, in the same files, and open what they need of them."""
+"""Readers of Iceberg and Delta see the same rows in the same files, and Iceberg readers open only what they need."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -135,7 +135,7 @@ def check_reader(published: Published, reader: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("reader", READERS)
 def test_every_reader_sees_the_rows_of_delta(folder: Published, reader: str, tmp_path: Path) -> None:
-    """Of every table, and of every type: what is else is known, and said where it is converted."""
+    """For every table and type; known deviations are noted at their conversion."""
     check_reader(folder, reader, tmp_path)
 
 

@@ -88,7 +88,7 @@ def kill() -> None:
 
 
 class SameRows(RuleBasedStateMachine):
-    """A table with its definition, what writers, others, vacuums and publishers do to it, and kills among them."""
+    """A table with its definition, and operations of writers, other tools, vacuums and publishers, with kills."""
 
     def __init__(self) -> None:
         """Begin with a lake that has nothing."""

@@ -169,7 +169,7 @@ def events_in(objects: list[bytes]) -> list[str]:
 @settings(max_examples=100)
 @given(batches=_BATCHES, script=st.data())
 def test_no_event_is_lost(envelope: Envelope, batches: list[list[list[str]]], script: st.DataObject) -> None:
-    """Each has landed, or is in what Firehose gave up; what was dropped is in the queue, and its survivor elsewhere."""
+    """Each has landed, or is in Firehose's error output; dropped ones are in the queue, with survivors elsewhere."""
     stream = Stream(numbered(batches, envelope), envelope, script)
     stream.run()
     sent = [line for batch in batches for each in batch for line in each]

@@ -65,7 +65,7 @@ def test_a_day_whose_rows_somebody_deleted_is_asked_for_once_and_told(
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", '{"version": 1, "raw": 17}'])
 def test_the_touched_dates_need_no_cursor(world: World, instance: dg.DagsterInstance, today: date, cursor: str) -> None:
-    """One that an older version has left changes nothing, nor one of another table that was here before."""
+    """Neither a cursor of an older version nor one of a former table changes anything."""
     world.deliver(today, "a", event("u1", today))
     types, _, version = str(tick(world, "changed_dates_sensor", instance).cursor).partition(":")
     assert version.split()[0] == "-1"
@@ -77,7 +77,10 @@ def test_the_touched_dates_need_no_cursor(world: World, instance: dg.DagsterInst
 def test_dates_that_were_up_to_date_are_not_looked_at_again(
     world: World, instance: dg.DagsterInstance, today: date
 ) -> None:
-    """Until they gain something; one that fails is asked for until it is built. Another catalog has all looked at."""
+    """Until they gain records; a failing date is requested until it is built.
+
+    Another catalog makes all dates due for a look.
+    """
     yesterday = today - timedelta(days=1)
     world.deliver(yesterday, "a", event("u1", yesterday))
     settle(world, instance)

@@ -1,4 +1,4 @@
-"""What lands is asked for, wherever it lands, and what it brings is built."""
+"""New objects are requested, wherever they land, and their events are built."""
 
 import os
 from datetime import date, timedelta
@@ -39,7 +39,7 @@ def test_an_object_that_lands_is_loaded_and_its_date_is_built_by_one_run(
 def test_a_run_that_is_asked_for_prints_no_line_for_each_event(
     world: World, instance: dg.DagsterInstance, today: date, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its records have them."""
+    """The run's records have them."""
     world.deliver(today, "a", event("u1", today))
     (request,) = tick(world, "landing_sensor", instance).run_requests or []
     definitions = world.definitions()
@@ -59,7 +59,7 @@ def test_a_run_that_is_asked_for_prints_no_line_for_each_event(
 def test_created_dates_of_other_days_are_left_to_the_changed_dates(
     world: World, instance: dg.DagsterInstance, today: date
 ) -> None:
-    """Of an object that arrives today, whose own date is built with it."""
+    """If the object arrives today, its own date is built with it."""
     late = today - timedelta(days=2)
     world.deliver(today, "a", event("u1", today), event("u2", late))
     assert settle(world, instance) == ([(str(today), str(today))], [(str(late), str(late))])
@@ -80,7 +80,7 @@ def test_what_landed_on_an_earlier_day_is_loaded_alone(world: World, instance: d
 def test_a_date_that_cannot_be_built_is_asked_for_without_its_objects(
     world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run that has loaded them fails; what it has left is due as of any other run."""
+    """The run that loaded them fails; its leftovers are due, as after any other run."""
     world.deliver(today, "a", event("u1", today))
     loads = tick(world, "landing_sensor", instance)
     with monkeypatch.context() as broken:
@@ -177,7 +177,7 @@ def test_an_object_without_a_date_in_its_path_is_asked_for_at_once(
 def test_a_cursor_that_makes_no_sense_is_ignored(
     world: World, instance: dg.DagsterInstance, today: date, cursor: str
 ) -> None:
-    """Nothing depends on it but where the look round goes on."""
+    """The cursor only decides where the rotation continues."""
     world.deliver(today, "a", event("u1", today))
     assert asked(tick(world, "landing_sensor", instance, cursor)) == [(str(today), str(today))]
 

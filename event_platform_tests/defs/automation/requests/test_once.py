@@ -195,7 +195,7 @@ def test_a_run_over_other_assets_or_days_holds_nothing_back(
 def test_a_run_of_the_command_line_holds_its_days_back(
     world: World, instance: dg.DagsterInstance, today: date, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It selects no assets: its plan tells what it writes. Where it was killed, nobody ends it: its silence tells."""
+    """It selects no assets, so its plan determines them. If it was killed, nobody ends it, so its silence counts."""
     name_location_of_runs(instance, "event_platform", "__repository__")
     world.deliver(today, "a", event("u1", today))
     done = world.materialize(today, selection=dg.AssetSelection.assets(RAW, "corrupt_events"), instance=instance)
@@ -212,7 +212,7 @@ def test_a_run_of_the_command_line_holds_its_days_back(
 def test_run_monitoring_does_not_end_a_run_of_the_command_line(
     world: World, instance: dg.DagsterInstance, today: date
 ) -> None:
-    """Nobody but its terminal knows whether it is worked on, and its assets would be asked for beside it."""
+    """Only its terminal knows whether it is alive, and its assets would be requested again meanwhile."""
     name_location_of_runs(instance, "event_platform", "__repository__")
     done = world.materialize(today, selection=dg.AssetSelection.assets(RAW, "corrupt_events"), instance=instance)
     run = instance.get_run_by_id(done.run_id)
@@ -242,7 +242,7 @@ def test_a_backfill_that_has_no_runs_yet_holds_its_days_back(
     back: int,
     holds: bool,
 ) -> None:
-    """Of its assets, until they are done or it has ended."""
+    """For its assets, until they are done or it has ended."""
     world.deliver(today, "a", event("u1", today))
     backfill = PartitionBackfill.from_asset_partitions(
         backfill_id="ofthe-ui",

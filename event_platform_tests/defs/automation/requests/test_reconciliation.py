@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In the log of the tick, and in its reason where it asks for nothing."""
+    """In the log of the tick, and in its reason if it requests nothing."""
 
     def ask() -> tuple[list[str], str]:
         tick_result = reconcile(world, instance) if asks == "daily_reconciliation" else tick(world, asks, instance)

@@ -63,7 +63,7 @@ def half_a_minute_later(result: dg.SensorResult) -> str:
 
 
 def end(result: dg.SensorResult, instance: dg.DagsterInstance, status: dg.DagsterRunStatus) -> None:
-    """Record runs for what was asked for that did nothing, and ended so."""
+    """Record runs for the requests, without any work, that ended with `status`."""
     assert result.run_requests
     for request in result.run_requests:
         known = instance.get_runs(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))
@@ -79,7 +79,7 @@ def said(result: dg.SensorResult) -> str:
 
 
 def settle(world: World, instance: dg.DagsterInstance) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Tick both sensors and carry out what they ask for; return what they asked for."""
+    """Tick both sensors and carry out their requests; return these."""
     loads = tick(world, "landing_sensor", instance)
     carry_out(world, loads)
     builds = tick(world, "changed_dates_sensor", instance)
