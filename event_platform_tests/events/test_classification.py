@@ -193,7 +193,7 @@ def test_a_text_that_is_no_moment_is_invalid(written: str) -> None:
 
 
 def test_reasons_have_an_order_of_precedence() -> None:
-    """With every fault, a record gets the first reason; fixed one by one, it gets each of them, and is sound at last."""
+    """With every fault, a record gets the first reason; fixed one by one, each of them, and is sound at last."""
     mended: list[tuple[str, Any]] = [
         ("fault", None),
         ("event_uuid", "u1"),

@@ -272,7 +272,7 @@ def test_half_a_surrogate_pair_spoils_no_event() -> None:
     [("event_uuid", "event_uuid", WRONG_TYPE), ("event_name", "event_name", WRONG_TYPE)],
 )
 def test_an_identifier_with_half_a_surrogate_pair_is_none(field: str, column: str, value: str | None) -> None:
-    r"""No text can represent it, and two of them must not become one; `\\ud83d` behind a backslash is ordinary text."""
+    r"""No text can represent it, and two of them must not become one; `\ud83d` behind a backslash is ordinary text."""
     record = A.replace(json.dumps(event("a")[field]), r'"x\ud83d"')
     assert READER.read(record.encode()).select(column, "fault").rows() == [(value, None)]
     escaped = A.replace(json.dumps(event("a")[field]), r'"x\\ud83d \ud83d\ude00", "more": "\ud83d"')
