@@ -88,7 +88,7 @@ def read_start_date(landing: str) -> str | None:
 
 
 def parse_urls(value: str) -> tuple[str, ...]:
-    """Return what is separated by spaces."""
+    """Return the URLs in a text, separated by spaces."""
     return tuple(value.split())
 
 

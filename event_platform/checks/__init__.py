@@ -1,1 +1,1 @@
-"""What the asset checks find: pure functions from figures to a `Result`. `defs.checks` declares them to Dagster."""
+"""The rules of the asset checks: pure functions from figures to a `Result`. `defs.checks` declares them to Dagster."""

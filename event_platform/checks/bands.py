@@ -29,7 +29,7 @@ _MEDIAN_VARIANCE = math.pi / 2
 
 @dataclass(frozen=True)
 class Band:
-    """What is usual on a day. Values outside of `low` to `high` are anomalies."""
+    """The usual range of a daily value. Values outside of `low` to `high` are anomalies."""
 
     low: float
     high: float

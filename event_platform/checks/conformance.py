@@ -70,7 +70,7 @@ class Conformance:
 
     @classmethod
     def from_figures(cls, figures: Iterable[Figure]) -> "Conformance":
-        """Return what rows of quality_report say; other figures are left out."""
+        """Return the conformance in rows of quality_report; other figures are ignored."""
         counts: dict[str, dict[str, int]] = {name: {} for name in _FIGURES.values()}
         repeated_keys = 0
         for figure, label, count in figures:
@@ -111,7 +111,7 @@ def _failed(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -
 
 
 def drifts_by_date(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> dict[date, Drift]:
-    """Return what is in the `_rescued` texts of each date. Most files have none, and are not asked."""
+    """Return the drift in the `_rescued` texts of each date. Files without such texts are not read."""
     rescued = [file for file in files if file.nulls.get(RESCUED_COLUMN) != file.rows]
     if not rescued:
         return {}

@@ -1,4 +1,4 @@
-"""What corrupt records of a day have in common: the fault of each reason, and what explains their times of creation."""
+"""The common causes of a day's corrupt records: the fault of each reason, and explanations of their times."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ _SAMPLE = 200
 
 @dataclass(frozen=True)
 class Times:
-    """What explains the times of creation of the corrupt records of an arrival date, by fault."""
+    """Explanations of the times of an arrival date's corrupt records, by fault."""
 
     counts: Mapping[Fault, int] = field(default_factory=dict)
     hints: Mapping[Fault, str] = field(default_factory=dict)
@@ -110,7 +110,7 @@ def _read_out_of_range(corrupt: Snapshot, dates: Sequence[date], envelope: Envel
 
 
 def count_out_of_range(rows: pl.LazyFrame, envelope: Envelope, start: date) -> pl.LazyFrame:
-    """Count rows (`arrival_date`, `created_at` in Unix seconds) by what explains their time, with the first and last.
+    """Count rows (`arrival_date`, `created_at` in Unix seconds) by the explanation of their time, with first and last.
 
     `why` is a unit in which the time would be in range, or a fault.
     """

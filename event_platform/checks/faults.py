@@ -14,7 +14,7 @@ _PAIRS = "Show them to the producer: `event-platform query \"select * from dupli
 class Fault(StrEnum):
     """A kind of failure, with its likely cause and the next step.
 
-    What is particular to a case, such as the producer concerned, is in the `hints` of the result.
+    Details of a case, such as the producer at fault, are in the `hints` of the result.
     """
 
     cause: str

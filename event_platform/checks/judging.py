@@ -36,7 +36,7 @@ Labels = Mapping[str | None, int]
 
 @dataclass(frozen=True)
 class Series:
-    """What of an event type is compared with other days: only days that have events, or a sample."""
+    """The values of an event type that are compared with other days: only days with events, or with a sample."""
 
     events: Mapping[date, int]
     nulls: Mapping[date, Counted]

@@ -13,7 +13,7 @@ _NAMED = 3
 
 
 def no_catalog(fault: str) -> Result:
-    """Return the result where the catalog cannot be used."""
+    """Return the result if the catalog is unusable."""
     return Result(
         passed=False,
         description=f"the Iceberg catalog cannot be used: {fault}",

@@ -17,7 +17,7 @@ _NAMED = 5
 
 
 def check_table(lake: Lake, event_type: EventType) -> Result:
-    """Compare an event type with its table. Raises StorageError where the store fails for the moment."""
+    """Compare an event type with its table. Raises StorageError on transient errors of the store."""
     try:
         return judge_clashes(clashes_of(lake.event_table(event_type)))
     except EventPlatformError as error:

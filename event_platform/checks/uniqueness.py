@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class Counts(NamedTuple):
-    """What is counted of the event_uuids of a day."""
+    """Counts of the rows and event_uuids of a day."""
 
     rows: int = 0
     distinct: int = 0

@@ -20,7 +20,7 @@ _CHARACTERS_OF_A_DESCRIPTION = 300
 
 
 class Checked(NamedTuple):
-    """What a check was evaluated on."""
+    """The asset, check and partition of an evaluation."""
 
     asset: str  # its key, such as events/lesson_started
     check: str

@@ -1,4 +1,4 @@
-"""Materialize what `event-platform run`, `replay` and `mend` find due: by Dagster, in this process, a run a range."""
+"""Materialize the due partitions of `event-platform run`, `replay` and `mend` in this process, one run per range."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence

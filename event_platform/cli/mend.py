@@ -1,4 +1,4 @@
-"""`event-platform mend --dry-run`: what the functions of the catalog would make of dead letters."""
+"""`event-platform mend --dry-run`: the outcome of the catalog's functions for dead letters."""
 
 import json
 from collections.abc import Collection, Iterator
@@ -45,7 +45,7 @@ def dry_run(environment: Environment, first: date | None, last: date | None, pro
 
 
 def print_trial(trial: MendTrial, environment: Environment, *, as_json: bool) -> None:
-    """Print what would be mended, with examples."""
+    """Print the outcome of mending, with examples."""
     for warning in [*trial.outcome.warnings, *trial.unread[:_EXAMPLES]]:
         print_warning(warning)
     examples = _examples(trial.outcome.spread_examples(), load_catalog(environment.catalog))

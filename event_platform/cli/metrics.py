@@ -16,12 +16,12 @@ _HOST = "127.0.0.1"
 
 
 def print_metrics(environment: Environment) -> None:
-    """Print what a scrape gets."""
+    """Print the metrics of one scrape."""
     print(generate_latest(_registry(environment)).decode(), end="")  # noqa: T201 - rich would wrap it
 
 
 def serve_metrics(environment: Environment, port: int) -> None:
-    """Serve metrics to this machine until the process is ended. Raises SettingError where the port is in use."""
+    """Serve metrics to this machine until the process is ended. Raises SettingError if the port is in use."""
     registry = _registry(environment)
     try:
         server, thread = start_http_server(port, _HOST, registry)

@@ -35,7 +35,7 @@ def show_progress(unit: str) -> AbstractContextManager[Listener]:
 class ProgressLines:
     """Prints a line when a phase or a step begins, and one every ten seconds.
 
-    `tick` has to be called now and then, also by another thread. `clock` returns seconds.
+    `tick` must be called regularly, for example by another thread. `clock` returns seconds.
     """
 
     def __init__(self, unit: str, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:  # noqa: D107 - see the class

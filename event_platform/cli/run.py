@@ -41,7 +41,7 @@ from event_platform.stream.redeliveries import are_redeliveries_waiting, redeliv
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command has done."""
+    """The outcome of a command."""
 
     failed: Sequence[str]  # runs, and objects that cannot be loaded
     status: Status | None = None  # of the lake afterwards; None if the command stopped before, or counting failed
@@ -116,7 +116,7 @@ def run_backfill(environment: Environment, progress: Listener) -> Outcome:
 
 
 def replay(environment: Environment, first: date, last: date, progress: Listener) -> Outcome:
-    """Load the arrival dates from `first` to `last` again, then do what `run_due` does."""
+    """Load the arrival dates from `first` to `last` again, then continue as `run_due`."""
     window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
     open_lake(environment.lake).storage.check()
     progress.begin("starting Dagster")

@@ -41,7 +41,7 @@ def generate_sample(environment: Environment, events: int, days: int, first_date
 
 
 def _write_start_date(environment: Environment, first_date: date) -> None:
-    """Let the partitions begin with the sample where there is no lake yet: those of a lake must not disappear."""
+    """Let the partitions begin with the sample if there is no lake yet: those of a lake must not disappear."""
     path, lake = start_date_file(environment.landing), Path(environment.lake)
     if path is not None and "://" not in environment.lake and not (lake.is_dir() and any(lake.iterdir())):
         path.write_text(f"{first_date}\n", encoding="utf-8")

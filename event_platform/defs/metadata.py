@@ -1,4 +1,4 @@
-"""Metadata of tables for Dagster: columns, address, and what a commit wrote."""
+"""Metadata of tables for Dagster: columns, address, and the outcome of a commit."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def column_schema(table: Table, rules: Mapping[str, Sequence[str]] | None = None
 
 
 def column_lineage(lineage: Lineage) -> dg.TableColumnLineage:
-    """Return where the columns of a table come from."""
+    """Return the sources of a table's columns."""
     return dg.TableColumnLineage(
         {name: [dg.TableColumnDep(asset, column) for asset, column in sources] for name, sources in lineage.items()}
     )
@@ -66,7 +66,7 @@ def sql_name(name: str) -> str:
 
 
 def figures_of(written: Written) -> dict[str, Any]:
-    """Return metadata of what a commit wrote to a partition, with the table versions before and after."""
+    """Return metadata of a commit to a partition, with the table versions before and after."""
     return {
         "files_written": written.files,
         "bytes_written": written.size,

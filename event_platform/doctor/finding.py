@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: the check, what was found and, if it is bad, the remedy."""
+    """One line: the check, its observation and, if it is bad, the remedy."""
 
     name: str
     verdict: Verdict

@@ -94,13 +94,13 @@ def _has_hour(path: str) -> bool:
 
 
 def _order(path: str, folder: str) -> tuple[bool, bool, list[int], str]:
-    """Return what folders are compared by: days come last, before them years and months, each by their numbers."""
+    """Return the sort key of folders: days come last, before them years and months, each by their numbers."""
     kind = folder_kind(f"{path}{folder}")
     return kind is FolderKind.DAY, kind is FolderKind.YEAR_OR_MONTH, [*map(int, _NUMBER.findall(folder))], folder
 
 
 def _records(landed: Entry, store: Store) -> Finding:
-    """Report what separates the records of an object. They can be read in any case."""
+    """Report the separator of an object's records. They can be read in any case."""
     name = "records"
     if landed.size > _LARGEST:
         return skipped(name, f"{landed.name} is too large for this check ({landed.size / 1e6:.0f} MB)")

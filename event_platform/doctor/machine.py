@@ -33,7 +33,7 @@ def check_memory(environment: Environment, total: float | None, workers: int) ->
 
 
 def check_disk(environment: Environment) -> Finding:
-    """Check the free space where this machine writes."""
+    """Check the free space in the folders that this machine writes to."""
     name = "disk"
     folders = {_existing(Path(uri)) for uri in (tempfile.gettempdir(), environment.lake) if "://" not in uri}
     free = {folder: shutil.disk_usage(folder).free / _GIGA for folder in folders}

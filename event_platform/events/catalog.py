@@ -85,7 +85,7 @@ class EventType:
 
     @property
     def derivations(self) -> list[list[str]]:
-        """Name and digest of each derived column: others where the same events would have other values."""
+        """Name and digest of each derived column; a digest changes if the values of the same events may change."""
         return [[column.name, column.digest] for column in self.derived]
 
     @cached_property
@@ -156,7 +156,7 @@ def first_part(name: str) -> str:
 
 
 def load_catalog(folder: Path) -> Catalog:
-    """Read and validate what is in `folder`. Raises CatalogError, one line for each fault."""
+    """Read and validate the catalog in `folder`. Raises CatalogError, with one line for each fault."""
     faults: list[str] = []
     files, beside = schema_files(folder), BesideSchemas(folder)
     envelope = _load_envelope(folder, faults)

@@ -21,7 +21,7 @@ def earlier_types(definition: Mapping[str, Any], kind: str) -> tuple[str, ...]:
 
 
 def earlier_faults(definition: Mapping[str, Any], kind: str, *, has_column: bool) -> Iterator[str]:
-    """Yield what is wrong with both keywords of a property."""
+    """Yield the faults of both keywords of a property."""
     if "x-was" in definition and not (earlier_keys(definition) and has_column):
         yield f"x-was: expected a list of the keys that a property with a column had, got {definition['x-was']!r}"
     if "x-was-type" in definition and not earlier_types(definition, kind):

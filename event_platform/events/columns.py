@@ -1,4 +1,4 @@
-"""The columns of event tables: their types, what values of theirs have to be, and ways through nested ones."""
+"""The columns of event tables: types, constraints, and iteration over nested ones."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -140,7 +140,7 @@ def kinds_below(columns: Iterable[Column]) -> Iterator[Kind]:
 
 
 def storage_shape(columns: tuple[Column, ...]) -> list[Any]:
-    """Return, as JSON values, what the rows of a table depend on: field, name and type of each column, sorted by field.
+    """Return, as JSON values, the schema behind the rows of a table: field, name and type of columns, sorted by field.
 
     Descriptions, constraints and untyped properties are left out.
     """

@@ -1,4 +1,4 @@
-"""Values as JSON types → values as column types, and the rows whose value may have changed on the way.
+"""Values of JSON types → values of column types, and the rows whose value may have changed in the conversion.
 
 Works on Arrow arrays, recursively: the fields of an object and the items of an array are arrays themselves.
 """

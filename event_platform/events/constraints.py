@@ -85,7 +85,7 @@ def _required(path: tuple[str, ...], column: Column) -> list[tuple[str, pl.Expr]
 
 
 def _presence_column(path: tuple[str, ...]) -> str:
-    """Return the name of the column that tells whether an object is not null."""
+    """Return the name of the boolean column that is true if an object is not null."""
     return DOT.join(path) + DOT
 
 

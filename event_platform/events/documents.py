@@ -1,4 +1,4 @@
-"""Read YAML and JSON files that people write, within limits. Reject what can be read in two ways (a key twice)."""
+"""Read YAML and JSON files that people write, within limits. Ambiguous files (with a repeated key) are rejected."""
 
 import json
 import math

@@ -66,7 +66,7 @@ class RescuedReader:
 
 
 def drift_digest(columns: tuple[Column, ...]) -> int:
-    """Return a number for what the counts depend on beside the texts."""
+    """Return a digest of everything that the counts depend on besides the texts."""
     return zlib.crc32(repr(_shape(columns)).encode())
 
 

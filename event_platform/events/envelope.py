@@ -1,4 +1,4 @@
-"""Where the fields of an event are in a record: its id, name and time.
+"""The location of the common fields in a record: id, name and time.
 
 The default envelope reads `event_uuid`, `event_name` and `created_at` (Unix seconds) from the top of each record.
 """
@@ -12,7 +12,7 @@ FieldPath = tuple[str, ...]
 
 
 class TimeUnit(StrEnum):
-    """Unit or format of `created_at` in a record. What depends on the unit is a property here."""
+    """Unit or format of `created_at` in a record. Values that depend on the unit are properties here."""
 
     SECONDS = "s"
     MILLISECONDS = "ms"

@@ -11,13 +11,13 @@ from event_platform.events.envelope_fields import EnvelopeFields, Values, is_int
 
 
 class Fields(Protocol):
-    """What a reader takes from records: see EnvelopeFields."""
+    """Extracts fields from records for a reader: see EnvelopeFields."""
 
     paths: tuple[FieldPath, ...]
     decoder: msgspec.json.Decoder[Any]
 
     def of_structs(self, structs: list[Any]) -> Values:
-        """Return the values of what the decoder returned."""
+        """Return the values of decoded structs."""
 
     def of_record(self, fields: dict[str, msgspec.Raw], *, mended: bool = False) -> dict[FieldPath, Any]:
         """Return the values of one record."""

@@ -56,7 +56,7 @@ class EnvelopeFields:
         return str | int
 
     def of_structs(self, structs: list[Any]) -> Values:
-        """Return the values of what the decoder returned."""
+        """Return the values of decoded structs."""
         return {path: values_at(structs, path) for path in self.paths}
 
     def of_record(self, fields: dict[str, msgspec.Raw], *, mended: bool = False) -> dict[FieldPath, Any]:
@@ -164,7 +164,7 @@ def _holds_no_character(text: str) -> bool:
 
 
 def _as_texts(values: list[Any]) -> list[str | None]:
-    """Return texts and integers as texts, and WRONG_TYPE for what is neither."""
+    """Return texts and integers as texts, and WRONG_TYPE for other values."""
     if all(type(value) is str for value in values):
         return values
     return [value if value is None or type(value) is str else _integer_as_text(value) for value in values]

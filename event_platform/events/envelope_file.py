@@ -29,7 +29,7 @@ _STEP = re.compile(r"(?P<key>[^\[\]]*)(?P<array>(?:\[\])?)")
 
 
 def load_envelope(path: Path) -> Envelope:
-    """Read `envelope.yaml`, or return the default envelope where there is no file. Raises CatalogError."""
+    """Read `envelope.yaml`, or return the default envelope if there is no file. Raises CatalogError."""
     if not os.path.lexists(path):
         return Envelope()
     try:

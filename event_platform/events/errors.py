@@ -1,4 +1,4 @@
-"""Errors that a user can fix. Each message names the thing, what was expected and what to do."""
+"""Errors that a user can fix. Each message has the thing, the expectation and the remedy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

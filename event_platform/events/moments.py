@@ -1,4 +1,4 @@
-"""Times as records write them → microseconds since 1970: numbers of some unit, ISO 8601, or a format of its own."""
+"""Times in records → microseconds since 1970: numbers in some unit, ISO 8601, or a custom format."""
 
 import re
 from collections.abc import Mapping

@@ -124,7 +124,7 @@ class PayloadReader:
             return None
 
     def _fitting(self, bodies: pl.Series) -> pl.Series:
-        """Return for each body whether it fits. True also where checking would be too slow (`is_wide`)."""
+        """Return for each body whether it fits. True also if checking would be too slow (`is_wide`)."""
         if self._one_row is None:
             return pl.repeat(True, len(bodies), dtype=pl.Boolean, eager=True)  # noqa: FBT003 - a value
         decode, fits = self._one_row.decode, [True] * len(bodies)
@@ -165,7 +165,7 @@ class PayloadReader:
 
 
 def _type_in(body: str, field: str) -> pa.DataType:
-    """Return the type for what an event column holds of a field: a text or a number."""
+    """Return the type that an event column has for a field: a text or a number."""
     try:
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(field)
     except NOT_DECODED:

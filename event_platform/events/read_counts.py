@@ -90,7 +90,7 @@ class ReadCounts:
 
 
 def name_of_id(envelope: Envelope) -> str:
-    """Return what the envelope makes the id of."""
+    """Return the fields or the hash behind the envelope's id."""
     return _names(envelope.event_uuid) or "the hash of the body"
 
 

@@ -50,7 +50,7 @@ def without_lone_surrogates(data: bytes) -> bytes:
 
 
 def split_concatenated(text: str) -> Iterator[str]:
-    """Yield the JSON values that follow each other on a line. What is not JSON is yielded up to the next `}{`."""
+    """Yield the JSON values that follow each other on a line. Other text is yielded up to the next `}{`."""
     data = text.encode("utf-8", "surrogateescape")
     readable = without_lone_surrogates(data)
     position = 0

@@ -104,7 +104,7 @@ class _Fitter:
             return None
 
     def _holds_text(self, raw: msgspec.Raw, reading: _Reading) -> bool:
-        """Return whether a decoded value is exactly what was written."""
+        """Return whether a decoded value is exactly the written one."""
         return not (reading.mask and reading.mask in bytes(raw)) and not (self._has_numbers and may_lose_digits(raw))
 
     def _take_items(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
@@ -120,7 +120,7 @@ class _Fitter:
         )
 
     def _take_entries(self, raw: msgspec.Raw, item: "_Fitter", reading: _Reading) -> tuple[Any, Any]:
-        """Take the values of a map that fit. A key whose value does not fit has null; a masked key is left out."""
+        """Return the fitting values of a map. A key with another value is null; a masked key is left out."""
         entries = _decoded(_FIELDS, raw)
         if entries is None:
             return None, raw

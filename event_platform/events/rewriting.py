@@ -31,7 +31,7 @@ class Rewriter:
     """Rewrites the values in bodies of one event type."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        """Find the columns whose values are rewritten."""
+        """Find the columns that need rewriting."""
         self._entries = 0
         self._rewrite = self._fields_rewriter(columns)
 

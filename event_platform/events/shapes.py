@@ -1,4 +1,4 @@
-"""Sample records → shapes: what was seen at each path of an event type's records."""
+"""Sample records → shapes: statistics of the values at each path of an event type's records."""
 
 import json
 import re
@@ -58,7 +58,7 @@ class Shape:
                 self.item.add(below, depth + 1, self.seen if array is None else array)
 
     def include(self, other: "Shape") -> None:
-        """Add what was seen at another path."""
+        """Add the statistics of another path."""
         self.seen += other.seen
         self.objects += other.objects
         self.kinds.update(other.kinds)
@@ -80,7 +80,7 @@ class Shape:
 
 
 def value_shape(shape: Shape) -> Shape:
-    """Return the shape of all values of an object, whatever their keys."""
+    """Return the shape of all values of an object, under any keys."""
     whole = shape.value or Shape()
     for below in shape.fields.values():
         whole.include(below)

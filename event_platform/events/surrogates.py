@@ -15,7 +15,7 @@ _MAY_BE_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def mask_half_surrogates(text: str) -> tuple[str, str]:
-    r"""Replace the `\` of each half by a mask. Return the text, and the mask (empty where there is no half)."""
+    r"""Replace the `\` of each half by a mask. Return the text, and the mask (empty without halves)."""
     if not _MAY_BE_HALF.search(text):
         return text, ""
     mask = "half-"

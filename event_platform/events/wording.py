@@ -9,7 +9,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def first_few(items: Iterable[object], most: int, noun: str = "", separator: str = ", ") -> str:
-    """Return the first items, and how many more there are, and of `what`: `a, b and 4 more days`."""
+    """Return the first items, and the number of further ones with their `noun`: `a, b and 4 more days`."""
     listed = [str(item) for item in items]
     more = f"{len(listed) - most:,} more {noun}".rstrip()
     and_more = f"{separator.rstrip(', ')} and {more}" if len(listed) > most else ""

@@ -55,7 +55,7 @@ class WrappedReader:
 
 
 class _WrapperFields:
-    """Tells wrappers from damage, in place of the envelope's fields: by the first key of their path."""
+    """Distinguishes wrappers from damage, instead of the envelope's fields: by the first key of their path."""
 
     def __init__(self, records: RecordsPath) -> None:
         self.paths: tuple[FieldPath, ...] = ((records.steps[0][0],),)
@@ -77,7 +77,7 @@ class _WrapperFields:
 
 
 def open_reader(envelope: Envelope, *, keeps_bytes: bool = False) -> EnvelopeReader | WrappedReader:
-    """Return what reads the records of a stream with this envelope. For `keeps_bytes` see `EnvelopeReader`."""
+    """Return the reader for records of a stream with this envelope. For `keeps_bytes` see `EnvelopeReader`."""
     if envelope.records:
         return WrappedReader(envelope, envelope.records, keeps_bytes=keeps_bytes)
     return EnvelopeReader(envelope, keeps_bytes=keeps_bytes)
@@ -91,5 +91,5 @@ def read_objects(data: bytes) -> list[str | None]:
 
 
 def _shortened(text: str) -> str:
-    """Return the text of what is corrupt: of more than a record may have, the beginning."""
+    """Return the text of a corrupt record; if it exceeds the size of a record, only its beginning."""
     return text if len(text) <= MAX_RECORD_BYTES else text[:KEPT_BYTES_OF_OVERSIZED_RECORD]

@@ -1,1 +1,1 @@
-"""What other tools read the lake with, as text: SQL for warehouses, and a dbt project."""
+"""Files with which other tools read the lake: SQL for warehouses, and a dbt project."""

@@ -96,7 +96,7 @@ def _source_table(warehouse: Warehouse, relation: Relation) -> dict[str, Any]:
 
 
 def _exposures(relations: Iterable[Relation], report_url: str | None) -> Iterator[dict[str, Any]]:
-    """Yield what uses the tables: the quality report, and each table that is made of others."""
+    """Yield the users of the tables: the quality report, and each derived table."""
     by_table = {relation.table: relation for relation in relations}
     if report := by_table.get(QUALITY_REPORT.name):
         yield {

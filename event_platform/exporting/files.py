@@ -11,7 +11,7 @@ import yaml
 
 
 class Change(StrEnum):
-    """What an export does to a file."""
+    """The effect of an export on a file."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -28,7 +28,7 @@ class ChangedFile:
 
     @property
     def change(self) -> Change:
-        """What an export does to the file."""
+        """The effect of the export on the file."""
         if self.before is None:
             return Change.CREATED
         return Change.REMOVED if self.after is None else Change.CHANGED

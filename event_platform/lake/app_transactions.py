@@ -1,4 +1,4 @@
-"""Read all app transactions of a table at once, because delta-rs reads the whole log for each one."""
+"""Read all app transactions of a table together, because delta-rs reads the whole log for each one."""
 
 import io
 import json

@@ -110,7 +110,7 @@ def _clash(table: str, path: tuple[str, ...], stored: Field, defined: Field, fau
 
 
 def _inside(stored: DeltaType, defined: DeltaType) -> tuple[DeltaType, DeltaType]:
-    """Return the types of what is in arrays and maps, as deep as both are alike."""
+    """Return the types inside arrays and maps, as deep as both are alike."""
     while True:
         if isinstance(stored, ArrayType) and isinstance(defined, ArrayType):
             stored, defined = stored.element_type, defined.element_type

@@ -46,7 +46,7 @@ class Commit:
 
     @property
     def changed_dates(self) -> set[date]:
-        """The partitions whose rows the commit changed, not only moved from file to file."""
+        """The partitions whose rows the commit changed, rather than only moving them between files."""
         actions = (action for action in (*self.added, *self.removed) if action.get("dataChange", True))
         return {day for action in actions if (day := _partition(action)) is not None}
 

@@ -33,7 +33,7 @@ _ROWS_OF_FRAME = 50  # cost of a frame, whatever its size
 
 
 class _ReadFigures:
-    """What this process has read, by the address of the file and the name of the figure: a file never changes."""
+    """Cache by the address of the file and the name of the figure: a file never changes."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[tuple[str, str], pl.DataFrame] = OrderedDict()

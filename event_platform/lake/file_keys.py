@@ -63,9 +63,9 @@ class KeyWriter:
 
 
 def use_keys(table: TableLocation, files: Collection[DataFile], use: Callable[[pl.Series], T]) -> dict[str, T]:
-    """Return what `use` makes of the sorted keys of each file, by path; files without keys are missing.
+    """Return the result of `use` for the sorted keys of each file, by path; files without keys are missing.
 
-    `use` may be called in several threads. Raises StorageError where a file cannot be read.
+    `use` may be called in several threads. Raises StorageError if a file cannot be read.
     """
     if table.spec.keyed is None:
         return {}

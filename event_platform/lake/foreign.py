@@ -77,5 +77,5 @@ def altered_dates(
 
 
 def describe_size(size: int, found: int | None) -> str:
-    """Describe what is found instead of a file of this size."""
+    """Describe the actual state of a file that should have this size."""
     return "is missing" if found is None else f"has {found:,} bytes, not {size:,}"

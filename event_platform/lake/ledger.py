@@ -96,7 +96,7 @@ def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[
 
 
 def has_other_zones(raw: Snapshot) -> bool:
-    """Return whether objects were loaded whose paths were dated in another time zone than UTC."""
+    """Return whether objects were loaded with paths in another time zone than UTC."""
     return any("landing_timezone" in info for info in raw.commits_since(0))
 
 

@@ -19,7 +19,7 @@ class Listed:
 
 
 def summarize(entries: Iterable[Entry]) -> Listed:
-    """Return what a listing shows."""
+    """Return the sizes and commits in a listing."""
     sizes: dict[str, int] = {}
     commits: dict[str, tuple[int, str]] = {}
     for entry in entries:

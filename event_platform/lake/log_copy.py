@@ -1,7 +1,7 @@
-"""Copies of the logs of tables that are in a bucket.
+"""Copies of the logs of tables in a bucket.
 
-delta-rs asks a store a dozen times for each look at a log. But the files of a log never change: each is read once, and
-delta-rs reads the copy, in a folder of this machine that is there only meanwhile.
+delta-rs sends a dozen requests for each look at a log. But the files of a log never change: each is read once, and
+delta-rs reads the copy in a temporary local folder.
 """
 
 import json

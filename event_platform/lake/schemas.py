@@ -139,7 +139,7 @@ def retyped(old: Schema, new: Schema) -> list[Retyped]:
 
 
 class _RetypedField(NamedTuple):
-    """A field whose type differs, down to the next fields, in both schemas."""
+    """A field whose type differs between both schemas, ignoring nested fields."""
 
     path: Path
     names: Path  # its name and those of the enclosing fields

@@ -61,7 +61,7 @@ class Snapshot:
 
     @property
     def version(self) -> int:
-        """The version in the table's log; -1 where there is no table."""
+        """The version in the table's log; -1 if the table does not exist."""
         return -1 if self.opened is None else self.opened.version
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:

@@ -1,4 +1,4 @@
-"""What a table should look like: its name, columns, partitions and key. No storage, no log."""
+"""The definition of a table: its name, columns, partitions and key. No storage, no log."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

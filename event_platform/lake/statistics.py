@@ -1,4 +1,4 @@
-"""Statistics of Parquet files as Delta's log wants them: what readers skip files by."""
+"""Statistics of Parquet files in the form of Delta's log, with which readers skip files."""
 
 import math
 import sys

@@ -50,7 +50,7 @@ class Written:
 
 
 class TableCommit:
-    """Changes to the partitions of a table, gathered and then committed at once on top of a snapshot."""
+    """Changes to the partitions of a table, collected for one commit on top of a snapshot."""
 
     def __init__(
         self, snapshot: Snapshot, metadata: Mapping[str, Any] = {}, transactions: Mapping[str, int] = {}
@@ -120,7 +120,7 @@ class TableCommit:
         return {day: _written(version, self._adds_of(day)) for day in (*self._rebuilt, *self._appended)}
 
     def _require_every_partition(self) -> None:
-        """Raise TableError where files with the old type of a column would stay."""
+        """Raise TableError if files with the old type of a column would stay."""
         if self._appended or not self._snapshot.rows_by_date().keys() <= set(self._rebuilt):
             types = ", ".join(map(str, self._snapshot.retyped))
             raise TableError(f"{self._snapshot.table.uri}: {types}: every partition has to be rebuilt in one commit")

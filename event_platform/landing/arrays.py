@@ -100,7 +100,7 @@ class _Arrays:
         self._buffer = self._buffer[end:] if end is not None else b""
 
     def _ends_there(self) -> bool:
-        """Return whether an element or the array's end follows where the brackets of this element end."""
+        """Return whether an element, or the end of the array, follows the brackets of this element."""
         end = _Brackets().end(self._buffer)
         return end is not None and _ENDS_ELEMENT.match(self._buffer, end) is not None
 

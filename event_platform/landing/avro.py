@@ -74,7 +74,7 @@ _MOST_SETTINGS = 1000
 
 @dataclass(frozen=True)
 class _Container:
-    """What the header of a container says."""
+    """The header of a container."""
 
     schema: RowSchema
     unpack: Callable[[bytes, int], bytes]  # unpacks a block to at most so many bytes

@@ -56,7 +56,7 @@ def row_schema(schema: Any) -> RowSchema:
 
 
 def _with_readers(schema: Any) -> Any:
-    """Return a schema without what rows do not depend on, and with the logical types of this module."""
+    """Return a schema without parts irrelevant to its rows, and with the logical types of this module."""
     if isinstance(schema, list):
         return [_with_readers(branch) for branch in schema]
     if isinstance(schema, str):

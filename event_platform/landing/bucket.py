@@ -137,7 +137,7 @@ class BucketLanding(Landing):
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Raise what the store raises as LandingError."""
+        """Raise errors of the store as LandingError."""
         try:
             yield
         except LandingError:
@@ -149,7 +149,7 @@ class BucketLanding(Landing):
 
 @dataclass(frozen=True)
 class _Parent:
-    """What is directly in a folder."""
+    """The direct content of a folder."""
 
     folder: str
     entries: list[Entry]

@@ -39,7 +39,7 @@ _HOUR_PARTS = (3 + 3 * len(FORMS), 4 + 3 * len(FORMS))
 
 
 class FolderKind(Enum):
-    """What a folder is on the way to a day's objects."""
+    """The kind of a folder above or at a day's objects."""
 
     YEAR_OR_MONTH = auto()
     DAY = auto()

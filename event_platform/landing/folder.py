@@ -64,7 +64,7 @@ class _Walk:
     folders: dict[date, list[str]] | None = None  # if given, day folders are added to it instead of being entered
 
     def below(self, start: str) -> Iterator[LandedObject]:
-        """Yield the objects below a folder, which need not be there. Raises LandingError where the root is not."""
+        """Yield the objects below a folder; nothing if it is missing. Raises LandingError if the root is missing."""
         if not self.root.is_dir():
             raise LandingError(
                 f"{self.root}: no such folder. Expected the folder that objects land in: create or mount it, or "

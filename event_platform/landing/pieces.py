@@ -151,7 +151,7 @@ class _Held:
             self._tried = len(data)
 
     def take(self) -> bytes:
-        """Return and clear what was collected."""
+        """Return and clear the collected parts."""
         data = b"" if self._skipping else b"".join(self._parts)
         self._parts, self._size, self._records, self._line, self._tried = [], 0, 0.0, 0, 0
         return data

@@ -60,7 +60,7 @@ def _hadoop_chunks(stream: ByteReader) -> Iterator[bytes]:
 
 
 def unpack_raw(data: bytes, most: int) -> bytes:
-    """Unpack Snappy without a frame, to at most so many bytes. Raises BrokenError."""
+    """Unpack Snappy without a frame, to at most `limit` bytes. Raises BrokenError."""
     from cramjam import DecompressionError, snappy  # noqa: PLC0415 - as above
 
     try:

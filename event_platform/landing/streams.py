@@ -12,7 +12,7 @@ CUT = "the object ends in the middle of its data"
 
 
 class ByteReader:
-    """Reads a stream so many bytes at a time."""
+    """Reads exact numbers of bytes from a stream."""
 
     def __init__(self, parts: Iterable[bytes]) -> None:
         """Begin at the start of `parts`."""
@@ -20,7 +20,7 @@ class ByteReader:
         self._held, self._position = b"", 0
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes; fewer at the end of the stream."""
+        """Return `size` bytes; fewer at the end of the stream."""
         end = self._position + size
         if end > len(self._held):
             self._hold(size)
@@ -37,7 +37,7 @@ class ByteReader:
         return data
 
     def _hold(self, size: int) -> None:
-        """Take parts until so many bytes are held."""
+        """Take parts until `size` bytes are buffered."""
         chunks = [self._held[self._position :]]
         length = len(chunks[0])
         while length < size and (part := next(self._parts, None)) is not None:
@@ -47,7 +47,7 @@ class ByteReader:
 
 
 def limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]:
-    """Yield up to `limit` bytes. Raises BrokenError with `message` where there are more."""
+    """Yield up to `limit` bytes. Raises BrokenError with `message` if there are more."""
     remaining = limit
     for part in parts:
         if len(part) > remaining:

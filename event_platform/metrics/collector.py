@@ -1,4 +1,4 @@
-"""The collector that Prometheus' library asks at each scrape. What cannot be read is absent, and said once."""
+"""The collector that Prometheus' library calls at each scrape. Unreadable sources are absent, and logged once."""
 
 import logging
 import time

@@ -10,7 +10,7 @@ from event_platform.publishing.iceberg import IcebergCatalog
 
 
 def iceberg_samples(iceberg: IcebergCatalog, lake: Lake, catalog: Catalog) -> Iterator[Sample]:
-    """Yield a sample for each table that exists. Raises what reading the catalog raises."""
+    """Yield a sample for each existing table. Raises the errors of reading the catalog."""
     status = read_status(iceberg, lake.every_table(catalog.event_types))
     behind = {table.table: table.versions for table in status.behind}
     yield from (Sample(Gauge.BEHIND, behind.get(table, 0), (table,)) for table in status.tables)

@@ -18,7 +18,7 @@ def no_progress(_what: str, _done: int, _total: int) -> None:
 
 @dataclass(frozen=True)
 class PipelineContext:
-    """What a step works with. Tasks receive the parts that can be sent to another process."""
+    """The context of a step. Tasks receive the parts that can be sent to another process."""
 
     lake: Lake
     executor: Executor
@@ -26,7 +26,7 @@ class PipelineContext:
     sizing: Sizing = DEFAULT_SIZING
 
     def is_small(self, rows: int) -> bool:
-        """Return whether the driver does a step with so many rows (see `Sizing.small_rows`)."""
+        """Return whether the driver runs a step with this many rows itself (see `Sizing.small_rows`)."""
         return rows <= self.sizing.small_rows
 
     def run_tasks(

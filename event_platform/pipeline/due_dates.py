@@ -60,7 +60,7 @@ class DueDates:
 
     @property
     def sentences(self) -> list[str]:
-        """Describe what is due of each table."""
+        """Describe the due days of each table."""
         tables: list[tuple[str, Mapping[date, str] | Days]] = [
             (PLATFORM, self.of_platform),
             *self.backfills.due.items(),

@@ -22,5 +22,5 @@ def open_landing(uri: str, timezone: str = "UTC") -> Landing:
 
 
 def open_lake(uri: str) -> Lake:
-    """Open a lake: a folder, or <scheme>://<bucket>/<prefix>. Raises SettingError where there are no credentials."""
+    """Open a lake: a folder, or <scheme>://<bucket>/<prefix>. Raises SettingError without credentials."""
     return Lake(Storage(uri, find_options(uri) if "://" in uri else {}))

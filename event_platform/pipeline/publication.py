@@ -119,7 +119,7 @@ def bring_up(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
 
 
 def read_status(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
-    """Return which tables are behind. Raises IcebergError where the catalog cannot be read."""
+    """Return which tables are behind. Raises IcebergError if the catalog cannot be read."""
     lags = list(zip(catalog.lags(tables), tables, strict=True))
     existing = [(lag, table) for lag, table in lags if lag.version >= 0 or lag.reason]
     behind = [_behind(lag, table) for lag, table in existing if _is_behind(lag)]

@@ -37,7 +37,7 @@ class LakeFigures:
 
 
 def read_lake(lake: Lake, catalog: Catalog) -> LakeFigures:
-    """Read what a lake has of the types of a catalog. A table that cannot be read stops no other."""
+    """Read the figures of a catalog's types from a lake. An unreadable table does not stop the others."""
     events, last = _read_events(lake, catalog)
     today = datetime.now(UTC).date()
     tables = [lake.event_table(each) for each in catalog.event_types]

@@ -1,1 +1,1 @@
-"""What tells other systems of the tables of the lake: the Glue Data Catalog."""
+"""Publication of the lake's tables in other systems: the Glue Data Catalog."""

@@ -38,7 +38,7 @@ class FailedTable:
 
 @dataclass(frozen=True)
 class Advice:
-    """The likely cause of a kind of failure, and what to do. Parts between backticks are code."""
+    """The likely cause of a kind of failure, and the remedy. Parts between backticks are code."""
 
     cause: str
     remedy: str
@@ -111,7 +111,7 @@ def _advise(findings: Sequence[Finding]) -> list[Advice]:
 
 
 def _rank(finding: Finding) -> tuple[int, str]:
-    """Put what concerns the most first."""
+    """Sort key: failures with the most records first."""
     return -sum(finding.result.faults.values()), finding.asset
 
 

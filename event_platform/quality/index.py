@@ -1,6 +1,6 @@
-"""The daily history and what checks found → the first page of the quality report.
+"""The daily history and its findings → the first page of the quality report.
 
-The same history gives the same bytes. Names come from the data: they go through `shown`, and the templates escape
+The same history gives the same bytes. Names come from the data: they pass through `shown`, and the templates escape
 everything.
 """
 

@@ -97,7 +97,7 @@ def rows(labelled: Sequence[tuple[str | None, int]], whole: int) -> list[Row]:
 
 
 def bar(value: int, highest: int) -> float:
-    """Return the length of a bar in percent of the longest; what there is can be seen."""
+    """Return the length of a bar in percent of the longest; a value above zero is always visible."""
     return max(round(100 * value / highest, 1), 0.5) if value else 0.0
 
 

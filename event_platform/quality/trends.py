@@ -52,6 +52,6 @@ def _trend(name: str, values: Mapping[date, int], of: str, totals: Totals, days:
 
 
 def _whole(name: str, totals: Totals, day: date) -> int:
-    """Return what a value is a share of."""
+    """Return the whole that a value is a share of."""
     figures = {"Duplicates": ("events", "duplicates"), "Corrupt": ("landed",)}.get(name, ("events",))
     return sum_figures(totals, *figures).get(day, 0)

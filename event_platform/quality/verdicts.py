@@ -58,7 +58,7 @@ def judge_tile(tile: Tile, limits: Mapping[str, str], findings: Sequence[Finding
 
 
 def _is_failure_of(tile: str, result: Result) -> bool:
-    """Return whether a result is a failure of what a tile counts."""
+    """Return whether a failed result is about the number of a tile."""
     faults = set(result.faults)
     if result.passed or not faults:
         return not result.passed
@@ -67,7 +67,7 @@ def _is_failure_of(tile: str, result: Result) -> bool:
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """Return a sentence for what the checks of a day found."""
+    """Return a sentence about the findings of a day."""
     if not findings:
         return "Not checked yet."
     failed = count_failed(findings)

@@ -29,7 +29,7 @@ _VARIABLES = {
 
 
 def open_object_store(uri: str, options: Mapping[str, str], patience: Patience) -> "ObjectStore":
-    """Open a client for what is below a URI. Raises SettingError where a variable of Google or Azure is missing."""
+    """Open a client for the objects below a URI. Raises SettingError if a variable of Google or Azure is missing."""
     scheme, bucket, prefix = split_uri(uri)
     common: dict[str, Any] = {"prefix": prefix or None, "retry_config": retry_config(patience)}
     client: Any = client_options(patience)

@@ -1,4 +1,4 @@
-"""What errors of object stores mean: of obstore, boto3, delta-rs and polars, with the object and what to do."""
+"""Translation of object store errors (obstore, boto3, delta-rs and polars), with the object and the remedy."""
 
 import re
 from collections.abc import Mapping
@@ -109,7 +109,7 @@ def cause(error: Exception) -> Exception | None:
 
 
 def is_refused(error: Exception) -> bool:
-    """Return whether access to an object is refused, or the object is archived: others may well be read."""
+    """Return whether access to an object is denied, or the object is archived: others may be readable."""
     return _read(error, "").code in _REFUSED
 
 
@@ -172,7 +172,7 @@ def _read_boto(error: ClientError, where: str) -> _Answer:
 
 
 def _remedy(answer: _Answer) -> tuple[str, bool]:
-    """Return what to do, and whether the error is transient."""
+    """Return the remedy, and whether the error is transient."""
     scheme, _, path = answer.where.rpartition("://")
     bucket, _, key = path.partition("/")
     if answer.code in _DENIED:

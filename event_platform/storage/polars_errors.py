@@ -24,9 +24,9 @@ _DATA_FILE = re.compile(r"[^\s(]+\.parquet\b")
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise StorageError, with the object and what to do, for errors of object stores raised within.
+    """Raise StorageError, with the object and the remedy, for errors of object stores raised within.
 
-    And MissingFileError where a data file of a table is missing, wherever the table is.
+    Raises MissingFileError if a data file of a table is missing, in any store.
     """
     try:
         yield

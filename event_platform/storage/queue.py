@@ -31,7 +31,7 @@ _REACH = "check the network and the credentials; it may pass"
 
 @dataclass(frozen=True)
 class QueueState:
-    """What is in a queue. The counts are of a moment ago."""
+    """Approximate numbers of messages in a queue, as of a moment ago."""
 
     waiting: int  # messages that can be received
     received: int  # messages that somebody has received, and not deleted
@@ -73,7 +73,7 @@ class Queue:
             self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
 
     def state(self) -> QueueState:
-        """Return what SQS knows of the queue."""
+        """Return the queue's numbers according to SQS."""
         names: Any = [_WAITING, _RECEIVED, _KEPT]
         with self._requests():
             found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]

@@ -1,4 +1,4 @@
-"""Retries of what the libraries do not retry."""
+"""Retries of operations that the libraries do not retry."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,8 +12,8 @@ T = TypeVar("T")
 def retry_unanswered(attempt: Callable[[], T], is_unanswered: Callable[[BaseException], bool] = has_broken_off) -> T:
     """Call `attempt` until the store answers: by default, for listings and conditional puts.
 
-    obstore retries neither where a connection ends: an answer to a listing may break off, and that to a conditional put
-    may be lost.
+    obstore retries neither of them if the connection ends: the answer to a listing may be truncated, and that to a
+    conditional put may be lost.
     """
     return retry(attempt, is_unanswered, tries(), FIRST_PAUSE, LONGEST_PAUSE)
 

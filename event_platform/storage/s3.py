@@ -30,18 +30,18 @@ _ASK_AGAIN = 2
 
 
 def find_options(uri: str) -> dict[str, str]:
-    """Return the options of S3 for a URI, as the standard AWS variables and profiles set them.
+    """Return the S3 options of a URI from the standard AWS variables and profiles.
 
-    Raises SettingError where there are no credentials.
+    Raises SettingError without credentials.
     """
     settings = s3_settings(uri, boto3.Session(), _endpoint(_variables()))
     return {**settings, **client_settings(settings)}
 
 
 def s3_settings(uri: str, session: boto3.Session, address: str) -> dict[str, str]:
-    """Return the S3 options of obstore, delta-rs and polars; keys only if they are not renewed.
+    """Return the S3 options of obstore, delta-rs and polars; keys are included only if they are permanent.
 
-    `address` is where S3 is (see `endpoint_url`). Raises SettingError where there are no credentials.
+    `address` is the endpoint of S3 (see `endpoint_url`). Raises SettingError without credentials.
     """
     credentials = session.get_credentials()
     if credentials is None:

@@ -13,7 +13,7 @@ _PROBE = "_conditional_put"
 
 
 class ChangedError(StorageError):
-    """An object is not what the writer expected: another writer has replaced it."""
+    """An object differs from the writer's expectation: another writer has replaced it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Entry:
 class Store(ABC):
     """Objects by their names, which are paths below a root.
 
-    A folder is "" for the root, or a path that ends with a slash. Every method raises StorageError, naming the object,
-    where the store does not answer as expected.
+    A folder is "" for the root, or a path that ends with a slash. Every method raises StorageError, with the object, if
+    the store does not answer as expected.
     """
 
     @abstractmethod

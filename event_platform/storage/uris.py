@@ -1,4 +1,4 @@
-"""What the URI of a folder or a bucket is made of."""
+"""The parts of a URI of a folder or a bucket."""
 
 #: Schemes of the object stores that obstore, delta-rs and polars all know: S3, Google Cloud Storage and Azure.
 SCHEMES = ("s3", "gs", "az")

@@ -55,7 +55,7 @@ class Consumer:
     _awaited: set[str] = field(default_factory=set)
 
     def run(self) -> Totals:
-        """Read until stopped, or to the tip. Raises EventPlatformError after every shard has landed what it can."""
+        """Read until stopped, or to the tip. Raises EventPlatformError after every shard has landed all it can."""
         with ThreadPoolExecutor(self.max_shards, "shard") as threads:
             try:
                 self._watch(threads)
@@ -174,5 +174,5 @@ class Consumer:
 
 
 def new_owner() -> str:
-    """Return a unique consumer name that says where it runs."""
+    """Return a unique consumer name with its host."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

@@ -111,7 +111,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def unusable(name: str, error: Exception) -> StreamError:
-    """Return the error for an unusable stream, with what to do."""
+    """Return the error for an unusable stream, with the remedy."""
     return StreamError(
         f"stream {name}: {error}. Expected a stream of this account and region that these credentials may use: check "
         "AWS_REGION, AWS_PROFILE and the name"

@@ -152,7 +152,7 @@ class ShardReader:
             self.lease.renew()
 
     def _land(self) -> None:
-        """Write the object, then the checkpoint: in this order no record is skipped, whatever happens."""
+        """Write the object, then the checkpoint: in this order no failure skips a record."""
         if not self._pending.records:
             return
         pending, self._pending, self._cut = self._pending, Pending(), None

@@ -1,1 +1,1 @@
-"""What the commands of `event-platform catalog` do, a module for each, and the files of the schemas."""
+"""The work of the commands of `event-platform catalog`, a module for each, and the files of the schemas."""

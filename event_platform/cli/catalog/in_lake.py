@@ -1,4 +1,4 @@
-"""`event-platform catalog check --against-lake`: what the next run would meet in the tables."""
+"""`event-platform catalog check --against-lake`: conflicts that the next run would meet in the tables."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where another version of a catalog is: a folder, or `git:REF`, the catalog's own folder at a revision."""
+"""The location of another version of a catalog: a folder, or `git:REF`, the catalog's own folder at a revision."""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`event-platform export`: what other tools read the lake with."""
+"""`event-platform export`: files with which other tools read the lake."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The text of alerts: failures of a run grouped by asset, with the likely cause and what to do."""
+"""The text of alerts: failures of a run by asset, with the likely cause and the remedy."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""quality_report: what there is to know of each created_date, as figures, and as a page to look at."""
+"""quality_report: the figures of each created_date, as a table and as a page."""
 
 import base64
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""raw_events and corrupt_events: what landed, by arrival date."""
+"""raw_events and corrupt_events: landed records, by arrival date."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date

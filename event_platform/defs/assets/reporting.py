@@ -24,7 +24,7 @@ def listening(listener: Progress) -> Iterator[None]:
 
 
 def is_watched() -> bool:
-    """Return whether somebody follows the runs in this process."""
+    """Return whether a listener follows the runs in this process."""
     return _LISTENER.get() is not None
 
 

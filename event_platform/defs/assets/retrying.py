@@ -17,7 +17,7 @@ _PAUSES = (10, 20, 40)
 def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
     """Retry the step on storage errors, unless the error is permanent.
 
-    Whatever was committed before is found and not done again.
+    Work that was committed before the error is not repeated.
     """
     try:
         # A panic is no Exception: Dagster would not take it for the failure of a step.
@@ -30,6 +30,6 @@ def retrying(context: dg.AssetExecutionContext) -> Iterator[None]:
 
 
 def request_retry(context: dg.AssetExecutionContext, error: Exception) -> None:
-    """Request a retry while there are some left, unless somebody waits for the error at a terminal."""
+    """Request a retry if any are left, unless the command line waits for the error."""
     if context.retry_number < len(_PAUSES) and not is_watched():
         raise dg.RetryRequested(len(_PAUSES), _PAUSES[context.retry_number]) from error

@@ -54,7 +54,7 @@ class BuildConfig(dg.Config):
 
 
 class Layer(StrEnum):
-    """Where in the flow a table is: a tag to choose assets by, such as `tag:"layer"="quarantine"`."""
+    """The layer of a table in the flow: a tag for asset selection, such as `tag:"layer"="quarantine"`."""
 
     RAW = "raw"
     QUARANTINE = "quarantine"

@@ -21,7 +21,7 @@ def is_time_to_look(cursor: str | None, now: datetime, seconds: int = _SECONDS_B
 
 
 def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:
-    """Return the run requests of a tick, or else the reason. What has to wait is logged."""
+    """Return the run requests of a tick, or else the reason. Waiting work is logged."""
     if requests := with_checks(context, asked.requests):
         log_warnings(context.log, asked.waiting)
         return dg.SensorResult(run_requests=requests, cursor=cursor)

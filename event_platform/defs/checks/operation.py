@@ -86,7 +86,7 @@ def build_operation(
 
 
 def _report(items: Iterable[T], total: int, progress: Progress) -> Iterator[T]:
-    """Yield what is found of each asset, and report how many there are."""
+    """Yield the results of each asset, and report the progress."""
     for number, item in enumerate(items, start=1):
         yield item
         progress("checking", number, total)

@@ -39,7 +39,7 @@ def build_table_schema_checks(catalog: Catalog) -> dg.AssetChecksDefinition:
 
 
 def evaluate_tables(lake: Lake, event_types: Sequence[EventType]) -> list[dg.AssetCheckEvaluation]:
-    """Compare event types with their tables. Raises StorageError where the store fails for the moment."""
+    """Compare event types with their tables. Raises StorageError on transient errors of the store."""
     with raise_panics_as_errors():
         results = map_threads(partial(check_table, lake), event_types, lake.storage.threads)
     return [

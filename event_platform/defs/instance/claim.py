@@ -35,7 +35,7 @@ class Claim:
 
 
 def require_own_instance(instance: dg.DagsterInstance, lake: str) -> None:
-    """Raise SettingError where the sensors of another lake are at work in an instance."""
+    """Raise SettingError if the sensors of another lake use an instance."""
     claim = _read(instance)
     if claim is not None and claim.lake != lake and claim.holds(time.time()):
         raise SettingError(
@@ -47,7 +47,7 @@ def require_own_instance(instance: dg.DagsterInstance, lake: str) -> None:
 
 
 def keep_claim(instance: dg.DagsterInstance, lake: str) -> None:
-    """Note that the sensors of a lake are at work in an instance. Raises SettingError where another's are."""
+    """Record that the sensors of a lake use an instance. Raises SettingError if those of another lake do."""
     require_own_instance(instance, lake)
     claim, now = _read(instance), time.time()
     if claim is None or claim.lake != lake or abs(now - claim.ticked) > _RENEWED_AFTER:

@@ -189,10 +189,10 @@ def execute_job(
     config: Mapping[str, Any],
     tags: Mapping[str, str],
 ) -> dg.ExecuteInProcessResult:
-    """Run some assets and checks of a job in this process; what fails is in the result.
+    """Run some assets and checks of a job in this process; failures are in the result.
 
-    `JobDefinition.execute_in_process` makes a copy of the job for each run. A run is then of another job than that of
-    the code location: the UI warns before it is re-executed, and to describe the copy takes 50 ms with 100 types.
+    `JobDefinition.execute_in_process` would copy the job for each run. The run would then belong to another job than
+    that of the code location: the UI warns before re-executing it, and describing the copy takes 50 ms with 100 types.
     """
     selection = frozenset(assets)
     return core_execute_in_process(
@@ -245,7 +245,7 @@ def client_of_code_server(launcher: DefaultRunLauncher, run: dg.DagsterRun) -> "
 
 
 def can_cancel(client: "DagsterGrpcClient", run: dg.DagsterRun, timeout: int) -> bool:
-    """Ask a code server whether the process of a run lives, for so many seconds."""
+    """Ask a code server whether the process of a run is alive, for at most `timeout` seconds."""
     from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult  # noqa: PLC0415 - see CODE_SERVER
 
     answer: Any = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=timeout)

@@ -20,7 +20,7 @@ _SECONDS_TO_ANSWER = 60
 
 
 class WatchfulRunLauncher(DefaultRunLauncher):
-    """Launches runs as Dagster does by default, and can tell whether they are still worked on."""
+    """Launches runs as Dagster does by default, and checks whether their processes are alive."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:

@@ -19,12 +19,12 @@ class Expression:
 
     @property
     def formula(self) -> str:
-        """What is written in the schema, in short."""
+        """The rule as written in the schema, shortened."""
         return " ".join(self.text.split())
 
     @property
     def identity(self) -> list[Any]:
-        """What the values depend on beside the row, as JSON values."""
+        """Everything that the values depend on besides the row, as JSON values."""
         return ["sql", self.text]
 
 

@@ -21,7 +21,7 @@ def defines(source: str, name: str) -> bool:
 
 
 def load_function(function: Function) -> Callable[..., Any]:
-    """Return a function, from its source. Raises whatever the module raises."""
+    """Return a function, from its source. Raises the errors of running the module."""
     loaded: Callable[..., Any] = getattr(_module(function.module, function.source), function.name)
     return loaded
 

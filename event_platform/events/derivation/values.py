@@ -1,4 +1,4 @@
-"""Derived values → the type of their column. What would change a value is an error."""
+"""Derived values → the type of their column. A lossy conversion is an error."""
 
 import polars as pl
 from polars._typing import PolarsDataType

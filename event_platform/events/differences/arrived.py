@@ -1,4 +1,4 @@
-"""What arrived of an event type on some days, as figures and samples."""
+"""The arrived events of a type on some days, as figures and samples."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

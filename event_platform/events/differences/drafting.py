@@ -1,7 +1,8 @@
-"""Schemas for new fields and values, with a place for all of them.
+"""Schemas for new fields and values, which hold all of them.
 
-Unlike a draft of a whole catalog, which leaves a few values of other types in `_rescued`: these are there, and to be
-accepted. Texts, numbers and booleans are texts; values of other types are variants, each field of an object by itself.
+In contrast, a draft of a whole catalog leaves a few values of other types in `_rescued`; here these values are to be
+accepted. Texts, numbers and booleans become texts; values of other types become variants, separately for each field of
+an object.
 """
 
 from collections.abc import Mapping

@@ -10,7 +10,7 @@ from event_platform.events.names import plain_name
 
 
 class Finding(StrEnum):
-    """How what arrives differs from the catalog."""
+    """How arriving events differ from the catalog."""
 
     NEW_NAME = "new name"  # of events, which the catalog lacks
     LIKE_KNOWN = "like a known name"

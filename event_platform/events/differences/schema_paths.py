@@ -1,4 +1,4 @@
-"""The properties of a schema by their paths, and where each is in the document."""
+"""The properties of a schema by path, and their locations in the document."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class SchemaPaths:
         return found
 
     def pointer(self, path: Path) -> Path:
-        """Return where a property is in the document, or would be."""
+        """Return the location of a property in the document, even if it is missing."""
         found = self.by_path.get(path)
         return found[0] if found else (*self.pointer(path[:-1]), "properties", path[-1])
 

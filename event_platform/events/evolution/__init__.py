@@ -1,1 +1,1 @@
-"""Schema evolution: the changes between two catalogs, and what each means for events, tables and readers."""
+"""Schema evolution: the changes between two catalogs, and the impact of each on events, tables and readers."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Impact(StrEnum):
-    """What a change means for events, tables and their readers."""
+    """The impact of a change on events, tables and their readers."""
 
     COMPATIBLE = "compatible"  # whatever the old schema accepted is accepted, and in the same column
     BACKFILL = "back-fill"  # days that are built differ from future ones until they are rebuilt

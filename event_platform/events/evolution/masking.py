@@ -1,4 +1,4 @@
-"""The changes of `x-personal`: whose values pages, samples and examples mask."""
+"""Changes of `x-personal`, whose values are masked on pages, in samples and in examples."""
 
 from collections.abc import Iterator
 

@@ -39,7 +39,7 @@ def envelope_rules(envelope: Envelope) -> list[Any]:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between the rules of two builds of an event table."""
+    """The differences between the rules of two builds of an event table."""
 
     #: JSON keys: the body of every row that may differ contains one of them.
     keys: frozenset[str]

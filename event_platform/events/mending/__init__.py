@@ -1,4 +1,4 @@
-"""Mending: functions of the catalog that make sound records of dead letters. Their files import what is named here."""
+"""Mending: functions of the catalog that make sound records of dead letters. Their files import these names."""
 
 from event_platform.events.mending.declared import DeadLetter, MendedRecord, mends
 

@@ -1,4 +1,4 @@
-"""What a file in `catalog/mend` is written with."""
+"""The names for files in `catalog/mend`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -113,7 +113,7 @@ class Mender:
 
 
 def _replaced(records: pl.DataFrame, mended: pl.DataFrame) -> pl.DataFrame:
-    """Put mended records where theirs landed."""
+    """Replace landed records by mended ones."""
     is_mended = pl.col(_OFFSET).is_in(mended[_OFFSET].implode())
     there = records.filter(is_mended).drop(*_OF_RECORD, MENDED_BY).join(mended, on=_OFFSET)
     return pl.concat([records.filter(~is_mended), there.select(records.columns)]).sort(_OFFSET)

@@ -22,7 +22,7 @@ def open_function(function: MendFunction) -> Callable[[DeadLetter], MendedRecord
 
 
 def require_opened(mending: Mending) -> None:
-    """Raise CatalogError, with a line for each fault, where a file cannot be run."""
+    """Raise CatalogError, with one line for each fault, if a file cannot be run."""
     faults = [fault for file in mending.files for fault in _faults(file)]
     if faults:
         raise CatalogError("\n".join(faults))

@@ -40,7 +40,7 @@ class MendOutcome:
         return self.examples_wanted - sum((each.reason, each.label) == key for each in self.examples)
 
     def add(self, other: "MendOutcome") -> None:
-        """Add what was counted elsewhere."""
+        """Add counts from another process."""
         for counts, more in ((self.given, other.given), (self.left, other.left)):
             counts.update(more)
         for by_function, also in ((self.sound, other.sound), (self.failed, other.failed), (self.errors, other.errors)):

@@ -30,7 +30,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What an envelope may be: the choices for each part, the best first."""
+    """Candidates for an envelope: the choices for each part, the best first."""
 
     records: RecordsPath | None
     count: int  # records of the sample, the same one counted once

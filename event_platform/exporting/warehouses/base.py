@@ -15,7 +15,7 @@ TABLES_SCHEMA = "tables"
 
 @dataclass(frozen=True)
 class Variable:
-    """A value that differs between accounts. A default in < > has to be replaced."""
+    """A value that differs between accounts. A default in < > must be replaced."""
 
     name: str
     default: str

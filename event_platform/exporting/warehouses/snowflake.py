@@ -57,7 +57,7 @@ class Snowflake(Warehouse):
             yield from (f"GRANT USAGE ON SCHEMA {schema} TO ROLE {role}" for role in roles)
 
     def view(self, relation: Relation) -> Iterator[str]:
-        """See Warehouse. COPY GRANTS keeps what others were granted on the view."""
+        """See Warehouse. COPY GRANTS keeps the grants of others on the view."""
         source, view = self.quoted(*self.source(relation)), self.quoted(*self.place(relation))
         comment = f" COMMENT = {self.dialect.comment(relation.description)}" if relation.description.split() else ""
         yield (

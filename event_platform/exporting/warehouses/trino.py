@@ -9,7 +9,7 @@ from event_platform.exporting.warehouses.base import GLUE_DATABASE, Variable, Wa
 
 
 class Trino(Warehouse):
-    """The connector has no GRANT: who may read what is in Trino's access control."""
+    """The connector has no GRANT: Trino's access control decides who may read."""
 
     dialect = Dialect(
         "trino", fold=str.lower, names=GLUE_NAMES, names_in_words=GLUE_NAMES_IN_WORDS, length_in_bytes=True

@@ -60,7 +60,7 @@ class Backfills:
 
     @property
     def notes(self) -> list[str]:
-        """Describe what is not known of each table."""
+        """Describe the unknown parts of each table."""
         left = (
             f"{table}: {counted(len(days), 'day')} built before the catalog changed, not compared with it yet"
             for table, days in self.unexamined.items()
@@ -156,8 +156,8 @@ def find_backfills(
 ) -> Backfills:
     """Return the partitions whose rows would differ, except on the days `without`.
 
-    `tables` are those of event types by their keys. At most `rows` of partitions are examined (None: all): the newest
-    days first. Where names have moved, unregistered_events is due as well.
+    `tables` are those of event types by key. At most `rows` rows of partitions are examined (None: all), the newest
+    days first. If names have moved, unregistered_events is due as well.
     """
     budget, due, unexamined, failing = Budget(rows), dict[str, dict[date, str]](), dict[str, list[date]](), {}
     new = find_new_types(lake, catalog, deduplicated, tables, without)

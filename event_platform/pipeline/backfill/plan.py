@@ -62,7 +62,7 @@ class BackfillPlan:
 
 
 def plan_backfills(lake: Lake, catalog: Catalog, backfills: Backfills, reports: Iterable[date]) -> BackfillPlan:
-    """Add rows and CPU seconds to what is due. `reports` are days whose quality report alone is."""
+    """Add rows and CPU seconds to the due partitions. `reports` are days of which only the quality report is due."""
     tables = {each.name: each for each in (lake.unregistered_events, *map(lake.event_table, catalog.event_types))}
     deduplicated = lake.deduplicated_events.snapshot()
     per_row = _seconds_per_row(lake.unregistered_events.snapshot(), deduplicated)

@@ -22,7 +22,7 @@ class Verdict(NamedTuple):
 
 
 class Verdicts:
-    """What this process has found out: a partition with the same files is not looked at again."""
+    """Cached verdicts of this process: a partition with the same files is not examined again."""
 
     def __init__(self) -> None:
         """Begin without verdicts."""

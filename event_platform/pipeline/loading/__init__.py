@@ -1,1 +1,1 @@
-"""Landing → raw_events and corrupt_events. What makes a record corrupt is `events.classification`."""
+"""Landing → raw_events and corrupt_events. `events.classification` decides which records are corrupt."""

@@ -44,7 +44,7 @@ _KEY, _ARRIVED = FILTERED_EVENTS.primary_key, "arrived_at"
 
 @dataclass
 class FilteredReport:
-    """What was taken from the queue."""
+    """The events taken from the queue."""
 
     written: dict[date, Written] = field(default_factory=dict)  # by arrival date
     events: Counter[date] = field(default_factory=Counter)  # new ones
@@ -52,9 +52,9 @@ class FilteredReport:
 
 
 def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date]) -> FilteredReport:
-    """Take all messages from the queue. The report has all of `dates`, and the others that gained events.
+    """Take all messages from the queue. The report has all of `dates`, and other days that gained events.
 
-    Raises StorageError where the queue does not answer: what was committed before stays.
+    Raises StorageError if the queue does not answer; earlier commits stay.
     """
     version = context.lake.filtered_events.snapshot_to_write().version
     report = FilteredReport(dict.fromkeys(dates, Written(version, version)))
@@ -82,7 +82,7 @@ def _receive(queue: Queue) -> "list[MessageTypeDef]":
 
 
 def _read(queue: Queue, messages: "Sequence[MessageTypeDef]", report: FilteredReport) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows of messages, each once, and their receipts. What is wrong with the others is reported."""
+    """Return the rows of messages, each once, and their receipts. Faults of other messages are reported."""
     letters, receipts = list[DeadLetter](), list[str]()
     for message in messages:
         try:

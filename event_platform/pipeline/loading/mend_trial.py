@@ -25,7 +25,7 @@ from event_platform.storage.threads import imap_threads
 
 @dataclass
 class MendTrial:
-    """What functions would make of the dead letters of some days."""
+    """The outcome of functions for the dead letters of some days, without writing anything."""
 
     days: list[date]
     objects: int

@@ -58,11 +58,11 @@ class RecordWriter:
         self._writers: dict[bool, FileWriter] = {}
 
     def begin(self) -> Begun:
-        """Return where the records of the next object will begin."""
+        """Return the position at which the records of the next object begin."""
         return Begun(self._flushes, len(self._frames), self._records)
 
     def add(self, records: pl.DataFrame, size: int) -> None:
-        """Hold records of so many bytes of text."""
+        """Buffer records with this many bytes of text."""
         if records.height:
             self._frames.append(records)
             self._records += records.height
@@ -112,7 +112,7 @@ class RecordWriter:
 def _ordered(records: pl.DataFrame) -> pl.DataFrame:
     """Put corrupt records first, then each event name, in the order of object and record.
 
-    Bodies of one name compress a quarter better beside each other, and whoever wants the corrupt ones skips the rest.
+    Bodies of one name compress a quarter better beside each other, and readers of corrupt records skip the rest.
     """
     sound = pl.col("corruption_reason").is_null()
     return pl.concat([records.filter(~sound), sort_by_name(records.filter(sound))])

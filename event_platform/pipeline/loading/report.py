@@ -32,7 +32,7 @@ class RawReport:
     not_mended: int = 0  # objects with records to mend that landing has no more
 
     def add(self, result: Loaded) -> None:
-        """Add what a task did."""
+        """Add the outcome of a task."""
         self.unreadable.extend(result.unreadable.values())
         self.bytes_read += result.bytes_read
         self.records += result.records

@@ -52,7 +52,7 @@ def load(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be loaded on top of a snapshot of raw_events."""
+    """The objects to load on top of a snapshot of raw_events."""
 
     snapshot: Snapshot
     delivery: Delivery

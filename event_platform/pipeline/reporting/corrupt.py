@@ -1,4 +1,4 @@
-"""corrupt_events → its rows of quality_report: corrupt records by reason, and what explains their times."""
+"""corrupt_events → its rows of quality_report: corrupt records by reason, and the explanations of their times."""
 
 from collections.abc import Collection
 from datetime import date

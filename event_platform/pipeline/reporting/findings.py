@@ -34,6 +34,6 @@ def lake_findings(
 
 
 def days_compared(days: Iterable[date], thresholds: Thresholds) -> set[date]:
-    """Return the days whose figures are looked at to judge some days: the weeks before, the day, and the day after."""
+    """Return the days whose figures are needed to judge some days: the weeks before, the day, and the day after."""
     offsets = range(-thresholds.history.days, 2)
     return {day + timedelta(days=offset) for day in days for offset in offsets}

@@ -27,7 +27,7 @@ Months = Mapping[date, Mapping[date, "Judged"]]
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """What the checks found of a day, passed ones included."""
+    """The findings of the checks on a day, passed ones included."""
 
     files: int  # fingerprint of the day's files of quality_report
     thresholds: Thresholds

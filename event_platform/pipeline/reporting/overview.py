@@ -44,7 +44,7 @@ from event_platform.storage.storage import Storage
 
 @dataclass(frozen=True)
 class Overview:
-    """What pages show of the days of a run, and of the last days of the lake."""
+    """The days of a run, and the last days of the lake, as pages show them."""
 
     catalog: Catalog
     thresholds: Thresholds
@@ -161,7 +161,7 @@ class Overview:
         write_types(storage, self.catalog, shown, self.findings, self.changed, example)
 
     def store(self, storage: Storage) -> None:
-        """Store what the next run need not read or judge. To be called when the figures of the run are committed."""
+        """Store what the next run need not read or judge again. Call it after the run's figures are committed."""
         store_months(storage, self.months)
         store_judged(storage, self.stored, self.judged)
         if self.statuses is not None:

@@ -12,7 +12,7 @@ from event_platform.lake.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class ReportSources:
-    """The tables that the reports are made of, pinned; `typed` in the order of the catalog."""
+    """The source tables of the reports, pinned; `typed` is in the order of the catalog."""
 
     catalog: Catalog
     raw: Snapshot

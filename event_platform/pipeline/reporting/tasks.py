@@ -116,7 +116,7 @@ def _hours() -> pl.Expr:
 
 
 def _lag() -> pl.Expr:
-    """Return the hours between creation and arrival; null where only the days are known."""
+    """Return the hours between creation and arrival; null if only the days are known."""
     return _hours().clip(0, _LONGEST_LAG).cast(pl.String)
 
 

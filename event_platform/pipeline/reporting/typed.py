@@ -44,7 +44,7 @@ def _rows(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> 
 def _sampled(
     event_type: EventType, table: Snapshot, files: Sequence[DataFile]
 ) -> Iterator[tuple[date, str, str | None, int]]:
-    """Yield date, figure, label and value of what the samples of the files have: rows, distinct and frequent values."""
+    """Yield date, figure, label and value of the files' samples: rows, distinct and frequent values."""
     counts = read_figure(table.table, files, sample_figure(event_type), table.schema)
     values = defaultdict[tuple[date, str], Counter[str]](Counter)
     others = Counter[tuple[date, str, str | None]]()

@@ -41,7 +41,7 @@ class TypedReport:
         return [add for result in self.results for add in result.adds]
 
     def add(self, result: Typed) -> None:
-        """Add what a task did."""
+        """Add the outcome of a task."""
         self.results.append(result)
         self.rows[result.created_date] += result.rows
         self.rescued[result.created_date] += result.rescued

@@ -137,7 +137,7 @@ def type_events(
 
 
 def columns_to_type(envelope: Envelope) -> list[str]:
-    """Return the columns of deduplicated_events that typed rows are made of."""
+    """Return the columns of deduplicated_events that typing reads."""
     return [*EVENT_COLUMNS, "body", *(["source_object"] if envelope.path_columns else [])]
 
 

@@ -140,9 +140,9 @@ class IcebergCatalog:
 
 
 def open_iceberg(setting: IcebergSetting | str, lake: Storage, glue_database: str | None = None) -> IcebergCatalog:
-    """Return the catalog that a setting names, for the tables of a lake. Sends no request, and imports no pyiceberg.
+    """Return the catalog of a setting, for the tables of a lake. Sends no request, and does not import pyiceberg.
 
-    `glue_database` is where Delta tables are registered, if anywhere. Raises SettingError.
+    `glue_database` is the database in which Delta tables are registered, if any. Raises SettingError.
     """
     setting = read_setting(setting, glue_database) if isinstance(setting, str) else setting
     if setting.kind is CatalogKind.SQL and setting.uri is None:

@@ -75,7 +75,7 @@ def _partition(values: Mapping[str, Any], schema: Schema, spec: PartitionSpec) -
 
 
 def _internal(value: Any) -> Any:
-    """Return a value as it is in Iceberg's files: days, or microseconds, since 1970."""
+    """Return a value in Iceberg's representation: days, or microseconds, since 1970."""
     if isinstance(value, datetime):
         return datetime_to_micros(value)
     return date_to_days(value) if hasattr(value, "toordinal") else value

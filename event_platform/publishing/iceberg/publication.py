@@ -1,4 +1,4 @@
-"""What became of publishing tables, and how far each is behind."""
+"""The outcome of publishing a table, and how far a table is behind."""
 
 from dataclasses import dataclass
 from enum import StrEnum

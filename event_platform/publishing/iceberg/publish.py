@@ -42,7 +42,7 @@ _TABLE_ID, _VERSION, _TIMESTAMP, _HAS_IDS = "delta-table-id", "delta-version", "
 
 @dataclass(frozen=True)
 class Published:
-    """What the summary of a snapshot says."""
+    """The contents of a snapshot's summary."""
 
     table_id: str
     version: int
@@ -92,7 +92,7 @@ def _is_published(base: IcebergTable, delta: DeltaVersion) -> bool:
 
 
 def _is_of(found: Published, delta: DeltaVersion) -> bool:
-    """Return whether the log goes on from what is published: not of another table, nor restored from a backup."""
+    """Return whether the log continues the published version, and is not another table's or restored from a backup."""
     if found.table_id != delta.table_id or found.version > delta.version:
         return False
     return delta.timestamp_of(found.version) in {found.timestamp, None}

@@ -46,7 +46,7 @@ class IcebergSetting:
         return sorted([*found, *([password[1]] if password else [])], key=len, reverse=True)
 
     def table_prefix(self, glue_database: str | None) -> str:
-        """Return what names of tables begin with: something where Delta is registered in the same database of Glue."""
+        """Return the prefix of table names; not empty if Delta is registered in the same Glue database."""
         is_shared = self.kind is CatalogKind.GLUE and self.namespace == glue_database
         return ICEBERG_PREFIX if is_shared else ""
 

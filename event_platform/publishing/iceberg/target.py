@@ -56,7 +56,7 @@ _PATIENCE = 60
 
 @dataclass(frozen=True)
 class OpenedCatalog:
-    """A catalog of pyiceberg for the tables of a lake, whose root is absolute."""
+    """A pyiceberg catalog for the tables of a lake, whose root is absolute."""
 
     catalog: Catalog
     namespace: str
@@ -65,7 +65,7 @@ class OpenedCatalog:
     is_in_lake: bool = False  # SQLite, which knows no other lake's tables
 
     def of(self, table: Table, name: str) -> "Target":
-        """Return what a table is, or is to be, in the catalog."""
+        """Return the table in the catalog, existing or not."""
         return Target(self, table, name)
 
 

@@ -63,7 +63,7 @@ class DeadLetterQueue:
 
 
 def batches(letters: Sequence[DeadLetter]) -> Iterator[list[tuple[int, str]]]:
-    """Yield messages with the numbers of their letters, as many as a call takes. What is too large is left out."""
+    """Yield messages with the numbers of their letters, as many as a call accepts. Too large ones are omitted."""
     batch: list[tuple[int, str]] = []
     size = 0
     for number, letter in enumerate(letters):

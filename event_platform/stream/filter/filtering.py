@@ -109,7 +109,7 @@ class Filter:
         remaining: Callable[[], float],
         totals: Totals,
     ) -> dict[int, set[int]]:
-        """Send the events of parts to the queue. Return the parts all of whose events are there, by their record."""
+        """Send the events of parts to the queue. Return, by record, the parts whose events are all in the queue."""
         owners = [(key, event, sighting) for key, events in parts.items() for event, sighting in events]
         letters = [_letter(occurrence, sighting) for _, occurrence, sighting in owners]
         seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)

@@ -37,7 +37,7 @@ ENVELOPE_FILE = Path(__file__).with_name("envelope.json")
 
 
 class Context(Protocol):
-    """What Lambda passes about an invocation."""
+    """Lambda's description of an invocation."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the time until the invocation is stopped."""
