@@ -10,9 +10,9 @@ def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes flags by posit
 
     Checks settings, versions, the catalog and Dagster's home; on S3 also credentials, permissions, conditional puts,
     the layout of landing and the clock; and, if they are set, PostgreSQL, a Dask cluster, the Glue Data Catalog,
-    the Iceberg catalog and alert addresses; memory and disk. One object is put into the lake and deleted again, and
-    the object of the conditional-put check stays, as after any first run; so does the namespace of the Iceberg
-    catalog. Nothing else is written, and no secret is shown. Exit code 1 if anything is wrong.
+    the Iceberg catalog and alert addresses; memory and disk. One object is written to the lake and deleted again.
+    Only the object of the conditional-put check stays, as after any first run, and the namespace of the Iceberg
+    catalog. No secret is shown. Exit code 1 if anything is wrong.
 
     \b
     Example, for a container that must not start otherwise:

@@ -15,7 +15,7 @@ WAREHOUSE_NAMES = ("redshift", "snowflake", "athena", "trino", "bigquery", "data
 
 @click.group()
 def export() -> None:
-    """Write what other tools read: views for warehouses, a dbt project, data contracts, a JSON Schema of all events.
+    """Write files for other tools: views for warehouses, a dbt project, data contracts, a JSON Schema of all events.
 
     Files are written to a folder that you keep in version control. A second export of the same catalog and tables
     changes nothing; with --check nothing is written, and the exit code is 1 if something would change.
@@ -141,15 +141,15 @@ def odcs(folder: Path, check: bool) -> None:  # noqa: FBT001 - as click passes i
 )
 @_CHECK
 def jsonschema(file: Path, check: bool) -> None:  # noqa: FBT001 - as click passes it
-    """Write the catalog as one JSON Schema (2020-12), with which producers validate what they send.
+    """Write the catalog as one JSON Schema (2020-12), with which producers validate their events.
 
     A record is valid if it is an event of the catalog that keeps all rules: the fields of the envelope are there, the
     name is known, and the payload is valid for the schema of that name, which is in $defs by its key. As in the tables,
     a property that is not required may be null, and a field that the schema does not know is a fault unless it is
     empty. Types of dates and times are formats: a validator has to be set to check these.
 
-    What it does not check: whether created_at is near the arrival, and whether an event_uuid was used before. Exit
-    code 1 if --check finds a difference.
+    Not checked: whether created_at is near the arrival, and whether an event_uuid was used before. Exit code 1 if
+    --check finds a difference.
 
     \b
     Example:

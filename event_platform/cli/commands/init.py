@@ -16,13 +16,13 @@ from event_platform.setting_values import parse_location
 def init(landing: str | None, yes: bool, force: bool) -> None:  # noqa: FBT001 - as click passes it
     """Look at what has landed, and write an envelope.yaml that reads it.
 
-    Reads the beginnings of some objects, from the first day to the last, and finds out how records are wrapped, which
-    field is the id (in all of them, and different in each), which fields name what happened, and which one is the
-    time, in which unit. Shows the figures of each choice, and what else would do. Writes to .env what commands need
-    and the environment does not set: landing, catalog and first partition.
+    Reads the beginnings of some objects, from the first day to the last, and detects how records are wrapped, which
+    field is the id (present and distinct in all records), which fields name the event, and which one is the time,
+    with its unit. Shows the figures behind each choice, and the alternatives. Writes required settings that are not
+    set to .env: landing, catalog and first partition.
 
     \b
-    Example, for a stream that nobody has described yet:
+    Example, for a stream without a catalog:
       event-platform init --landing s3://my-bucket/events
       event-platform catalog draft
       event-platform run

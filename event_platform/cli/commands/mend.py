@@ -17,9 +17,9 @@ from event_platform.environment import load_environment
 def mend(first: datetime | None, last: datetime | None, dry_run: bool, as_json: bool, warn_only: bool) -> None:  # noqa: FBT001 - click passes flags by position
     """Apply the functions in catalog/mend to dead letters that were loaded without them.
 
-    A function takes a record that is corrupt for a reason, or an event whose name the catalog lacks, and returns it
-    mended, or None. What it returns is read as any record is; if it is sound, it takes the place of the one that
-    landed, with the function and its version in mended_by. Landing is never changed.
+    A function takes a corrupt record, or an event whose name is not in the catalog, and returns it mended, or None.
+    The result is read like any record; if it is sound, it replaces the landed one, with the function and its version
+    in mended_by. Landing is never changed.
 
     \b
       # catalog/mend/times.py
@@ -31,13 +31,12 @@ def mend(first: datetime | None, last: datetime | None, dry_run: bool, as_json: 
           event = json.loads(record.body)
           return {**event, "created_at": event["created_at"] / 1000}
 
-    Objects that land are mended as they are loaded. This command is for those that are loaded already, when a function
-    was added, changed or removed: it reads the objects with such records again, and materializes what follows. A
-    function that was removed puts back what landed. If nothing is due, it does what `run` does, and a second time
-    nothing.
+    New objects are mended as they are loaded. This command is for loaded objects, after a function was added, changed
+    or removed: it reads the objects with such records again, and materializes downstream tables. Removing a function
+    restores the landed records. If nothing is due, it does the same as `run`; a second call does nothing.
 
     With --dry-run, it shows for each reason and function how many records would be sound, and ten of them before and
-    after, with personal fields masked. Without, it prints what `run` prints, and has the same exit codes.
+    after, with personal fields masked. Otherwise, output and exit codes are those of `run`.
 
     \b
     Examples:

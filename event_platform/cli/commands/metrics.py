@@ -19,10 +19,10 @@ def metrics(port: int, once: bool) -> None:  # noqa: FBT001 - click passes flags
     """Serve metrics to Prometheus: totals, balances, freshness, what is due, failed checks, and runs.
 
     Each scrape reads the tables, the landing of today and yesterday, and Dagster's records (DAGSTER_HOME), at most
-    every ten seconds. Nothing is pushed by runs, so that a run that was killed is seen. What cannot be read has
-    event_platform_up 0, and its error is logged. Start it again after a change of the catalog.
+    every ten seconds. Runs push nothing, so a killed run is noticed as well. A source that cannot be read has
+    event_platform_up 0, and its error is logged. Restart it after a change of the catalog.
 
-    It takes the extra metrics: pip install 'event-platform[metrics]'.
+    Requires the extra metrics: pip install 'event-platform[metrics]'.
 
     \b
     Examples:

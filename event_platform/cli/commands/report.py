@@ -13,10 +13,9 @@ from event_platform.environment import load_environment
 def report(day: datetime | None, in_browser: bool) -> None:  # noqa: FBT001 - click passes flags by position
     """Print the address of a page of the quality report.
 
-    It is below EVENT_PLATFORM_REPORT_URL if that is set. Otherwise it is a file where the lake is a folder; where the
-    lake is in a bucket, it is a signed address that anybody can open for an hour. That is of one page: its links to
-    other pages are not signed and do not open. Serve the folder reports/quality to have them. Exit code 2 if there is
-    no such page.
+    It is below EVENT_PLATFORM_REPORT_URL if that is set. Otherwise it is a file if the lake is a folder; if the lake is
+    in a bucket, it is a signed address that anybody can open for an hour. The links on a signed page do not open,
+    because they are not signed: serve the folder reports/quality instead. Exit code 2 if there is no such page.
 
     \b
     Examples:

@@ -16,13 +16,12 @@ from event_platform.environment import load_environment
 def run(first: datetime | None, last: datetime | None, rebuild: bool, warn_only: bool) -> None:  # noqa: FBT001 - click passes flags by position
     """Materialize everything that is due through Dagster, and show the totals.
 
-    First the arrival dates with new or changed objects, then the created dates of their records, and then whatever an
-    earlier run did not finish: a day, the quality report, an asset over event tables. Partitions that are up to date
-    are not touched: a second run does nothing. Where an Iceberg catalog is set, tables that are behind are published.
+    First the arrival dates with new or changed objects, then the created dates of their records, and then the
+    unfinished work of earlier runs: a day, the quality report, an asset over event tables. Partitions that are up to
+    date are not changed: a second run does nothing. If an Iceberg catalog is set, tables that are behind are published.
 
     Below the totals is a line for each check that failed, in this run or on the last 31 days that have events:
-    severity, asset, check, days and figures, and below it the likely cause and what to do. What is done meanwhile is
-    on stderr.
+    severity, asset, check, days and figures, and below it the likely cause and the remedy. Progress is on stderr.
 
     \b
     Exit codes:

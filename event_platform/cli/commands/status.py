@@ -15,20 +15,19 @@ from event_platform.environment import Environment, load_environment
 @WARN_ONLY
 @click.option("--watch", is_flag=True, help="Redraw it every few seconds until ctrl-C; needs a terminal.")
 def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: bool) -> None:  # noqa: FBT001 - click passes flags by position
-    """Show the totals of the lake: what landed, where it is now, what is wrong with it, and what is due.
+    """Show the totals of the lake, failed checks, and due work.
 
     The totals balance if landed = sound + corrupt for every arrival date, and sound = deduplicated + duplicates and
-    deduplicated = typed + unregistered for every created date. The last line says whether they do, and names the
-    objects that wait to be loaded and the days that are due, including those of your own assets. Days whose newer
-    records are not built, as while a run is at work or after one that failed, do not balance yet.
+    deduplicated = typed + unregistered for every created date. The last line says whether they do, with the objects
+    that wait to be loaded and the due days, including those of your own assets. During a run, or after a failed one,
+    days with newer records that are not built do not balance yet.
 
     With a filter in the stream and its EVENT_PLATFORM_REDELIVERIES_QUEUE, totals begin with sent = landed + filtered,
     and the last line counts the messages that wait in the queue.
 
-    Of the days, the last two weeks are shown, and earlier ones that do not balance, are due, or have a check that
-    failed with severity error. Below them is a line for each failed check, the worst ten first: severity, asset, check,
-    days and figures, and below it the likely cause and what to do. Checks are those of the last 31 days that have
-    events; with --all, of every day.
+    The last two weeks are shown, and earlier days that do not balance, are due, or have a failed check of severity
+    error. Below them is a line for each failed check, the worst ten first: severity, asset, check, days and figures,
+    and below it the likely cause and the remedy. Checks cover the last 31 days that have events; with --all, every day.
 
     \b
     Exit codes:
@@ -36,19 +35,19 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
       1  the totals do not balance, or cannot be counted, or work is overdue:
            an object waits that landed on an earlier day (UTC, plus an hour)
            a day is due whose records have waited for an hour
-           landing cannot be listed, or the queue does not answer, so that nobody knows what waits
+           landing cannot be listed, or the queue does not answer, so that waiting objects are unknown
       2  usage or configuration error
       3  a check failed with severity error (0 with --warn-only)
 
     With --json, "completeness" has the details; its "complete" is true if nothing is due and no object waits. "checks"
     lists the failed checks: severity, asset, check, days, description, cause, next.
 
-    Where an Iceberg catalog is set, a line says which tables are behind in it, and "iceberg" has the details; the exit
+    If an Iceberg catalog is set, a line lists the tables that are behind in it, and "iceberg" has the details; the exit
     code does not depend on it.
 
-    With --verify, nothing is taken from the logs: every file of every table must exist with its size, keys and rows
-    are counted in the files, and the event_uuids of each day are compared between tables. Exit code 1, and the days,
-    if there is any fault.
+    With --verify, the logs are not trusted: every file of every table must exist with its size, keys and rows are
+    counted in the files, and the event_uuids of each day are compared between tables. Faults are listed with their
+    days, and the exit code is 1.
 
     \b
     Examples, the first in a script that must not continue if the totals do not balance:

@@ -100,8 +100,8 @@ def consume(
     Sizes are before compression. Each shard is read in order, and after the shards that it was split or merged from.
 
     Nothing is lost if this command is killed: an object is written before its checkpoint. Start it again, and it
-    continues from there. On SIGTERM it writes what it has read and exits with 0. Several consumers of a stream share
-    its shards; --max-shards leaves some to others. The shards of a killed consumer are taken over after
+    continues from there. On SIGTERM it writes the records that it has read and exits with 0. Several consumers of a
+    stream share its shards; --max-shards leaves some to others. The shards of a killed consumer are taken over after
     --lease-seconds. A consumer that lost a shard to another one stops with exit code 1.
 
     \b

@@ -38,8 +38,8 @@ def register() -> None:
     """Register the tables of the lake in the Glue Data Catalog, so that Athena and Spark find them.
 
     The database is EVENT_PLATFORM_GLUE_DATABASE. Runs register the tables that they write; use this command the first
-    time, and if somebody changed or dropped a table in the database. A second call does nothing. A registered table
-    is never removed. Exit code 1 if a table could not be registered.
+    time, and after somebody changed or dropped a table in the database. A second call does nothing. A registered
+    table is never removed. Exit code 1 if a table could not be registered.
 
     \b
     Example:
