@@ -40,12 +40,12 @@ class Fault(StrEnum):
     )
     MALFORMED_RECORDS = (
         "malformed_records",
-        "An upload was cut off, or a producer writes text that is no JSON object.",
+        "An upload was cut off, or a producer writes text that is not a JSON object.",
         _BODIES,
     )
     WRONG_WRAPPER = (
         "wrong_wrapper",
-        "`records` in `envelope.yaml` names a field that the landed objects lack.",
+        "`records` in `envelope.yaml` names a field that is not in the landed objects.",
         "Compare it with a body in `corrupt_events`, correct it, then `event-platform replay`.",
     )
     MISSING_EVENT_FIELDS = (
@@ -135,7 +135,7 @@ class Fault(StrEnum):
     )
     UNKNOWN_FIELDS = (
         "unknown_fields",
-        "A producer added fields that the schema lacks.",
+        "A producer added fields that are not in the schema.",
         "Nothing is lost: the values are in _rescued. Add the fields to the schema.",
     )
     REPEATED_KEYS = (

@@ -32,7 +32,7 @@ def check_publication(tables: int, failed: Mapping[str, str]) -> Result:
     listed = first_few((f"{table}: {reason}" for table, reason in failed.items()), _NAMED, separator="; ")
     return Result(
         passed=False,
-        description=f"{len(failed)} of {tables} tables are not published as they are: {listed}",
+        description=f"{len(failed)} of {tables} tables are not published in their present version: {listed}",
         metadata={"not_published": dict(failed)},
         severity=Severity.WARN,
         faults={Fault.UNPUBLISHED_TABLES: len(failed)},

@@ -57,7 +57,7 @@ def check_credentials() -> Finding:
         return bad(name, f"from {credentials.method}: {told(error)}", "get new ones, such as with aws sso login")
     except BotoCoreError as error:  # in a closed network: only this check needs STS
         return skipped(
-            name, f"from {credentials.method}{until}; STS, which knows whose they are, does not answer: {told(error)}"
+            name, f"from {credentials.method}{until}; STS, which knows their identity, does not answer: {told(error)}"
         )
     return good(name, f"{who['Arn']}, from {credentials.method}{until}")
 

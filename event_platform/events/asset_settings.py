@@ -29,7 +29,7 @@ def _freshness_fault(value: Any) -> str | None:
         _are_positive(value, {"warn_hours", "fail_hours"}) and value["warn_hours"] < value["fail_hours"]
     ):
         return None
-    expected = "hours of which the second are more, such as {warn_hours: 6, fail_hours: 24}"
+    expected = "hours, the second more than the first, such as {warn_hours: 6, fail_hours: 24}"
     return f"x-freshness: expected {expected}, got {value!r}"
 
 

@@ -46,7 +46,7 @@ def find_value_faults(value: Any, where: str = "", depth: int = 0) -> Iterator[s
             if not isinstance(key, str):
                 yield f"{where}{key}: YAML does not take this key for a text; put it in quotes"
             elif has_surrogate(key):
-                yield f"{where}{key!r}: half of a surrogate pair is no character"
+                yield f"{where}{key!r}: half of a surrogate pair is not a character"
             yield from find_value_faults(below, f"{where}{key}.", depth + 1)
     elif isinstance(value, list):
         for number, below in enumerate(value):
@@ -57,9 +57,9 @@ def find_value_faults(value: Any, where: str = "", depth: int = 0) -> Iterator[s
 
 def _scalar_fault(value: Any) -> str | None:
     if isinstance(value, str):
-        return f"{value[:100]!r}: half of a surrogate pair is no character" if has_surrogate(value) else None
+        return f"{value[:100]!r}: half of a surrogate pair is not a character" if has_surrogate(value) else None
     if isinstance(value, float):
-        return None if math.isfinite(value) else f"{value} is no number that JSON has"
+        return None if math.isfinite(value) else f"{value} is not a number in JSON"
     if isinstance(value, int | None):
         return None
     return f"YAML does not take {str(value)!r} for a text; put it in quotes"
@@ -144,7 +144,9 @@ def _require_unambiguous_yaml(text: str) -> None:
             _add(outer, sizes, ended.anchor, ended.values)
         elif isinstance(event, yaml.AliasEvent):
             if any(other.anchor == event.anchor for other in outer):  # it refers to a collection that contains it
-                raise DocumentError(f"maximum recursion depth exceeded: {event.anchor} is an alias of what it is in")
+                raise DocumentError(
+                    f"maximum recursion depth exceeded: {event.anchor} is an alias of a collection that contains it"
+                )
             _add(outer, sizes, None, sizes.get(str(event.anchor), 1))
 
 

@@ -159,7 +159,7 @@ class PayloadReader:
         fits, remainders = zip(*map(self._rescuer.split, bodies.gather(unfit)), strict=True)
         table = self._parse(pl.Series(fits))
         if table is None:
-            raise ValueError(f"{self._name}: what fits the columns by itself does not fit them together")
+            raise ValueError(f"{self._name}: rows that fit the columns one by one do not fit them together")
         rescued, _ = self._conform(table, unfit)
         return pl.concat([fitting, rescued.with_columns(pl.Series(RESCUED_COLUMN, remainders, pl.String))]).sort(_ROW)
 

@@ -103,7 +103,7 @@ def explain(reason: CorruptionReason, envelope: Envelope) -> str:
         CorruptionReason.MISSING_EVENT_NAME: f"{name} is absent, null or empty",
         CorruptionReason.INVALID_EVENT_NAME: f"{name} is neither a text nor an integer, too long, or not printable",
         CorruptionReason.MISSING_CREATED_AT: f"{moment} is absent or null",
-        CorruptionReason.INVALID_CREATED_AT: f"{moment} is no time as the envelope says ({_time(envelope)})",
+        CorruptionReason.INVALID_CREATED_AT: f"{moment} is not a time in the form of the envelope ({_time(envelope)})",
         CorruptionReason.CREATED_AT_OUT_OF_RANGE: f"{moment} is too early, or more than a day after arrival",
         CorruptionReason.MISSING_RECORDS: f"there is nothing at {_records(envelope)}",
     }

@@ -52,7 +52,7 @@ def limit_faults(columns: tuple[Column, ...]) -> Iterator[str]:
         if depth > MAX_DEPTH:
             yield (
                 f"properties.{column.field}: nested more than {MAX_DEPTH} objects and arrays deep; "
-                "leave out the type of what is deeper"
+                "leave out the types below that"
             )
     if count > _MAX_COLUMNS:
         yield f"properties: {count:,} columns, nested ones included; expected up to {_MAX_COLUMNS:,}"

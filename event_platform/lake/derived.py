@@ -18,7 +18,7 @@ UNKNOWN = -1
 
 _MADE_OF, _SOURCE = "made_of:", "source:"
 
-_CHANGED = "what it is made of has changed since"
+_CHANGED = "its sources have changed since"
 _NEVER = "it was never built"
 _BROKEN = "it cannot be opened"
 

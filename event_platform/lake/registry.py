@@ -63,7 +63,7 @@ RAW_EVENTS = TableSpec(
     (*SOURCE_COLUMNS.values(), *_OBJECT_COLUMNS.values(), *_ANY_RECORD, _REASON, MENDED),
     partition_column="arrival_date",
     primary_key=_PLACE_KEY,
-    description="Every record that landed, once, sound or corrupt, with what is known of it. The table is its own "
+    description="Every landed record, once, sound or corrupt, with its classification. The table is its own "
     "ledger: an object whose rows are in it is not read again, and one that changed replaces its rows.",
     figures=(OBJECTS,),
     keyed=pl.col("corruption_reason").is_null(),
@@ -97,7 +97,7 @@ UNREGISTERED_EVENTS = TableSpec(
     _SOUND_RECORD,
     partition_column="created_date",
     primary_key=_EVENT_KEY,
-    description="Events whose name the catalog lacks, with their body. Add a schema, and they move to a "
+    description="Events whose name is not in the catalog, with their body. Add a schema, and they move to a "
     "table of their own.",
 )
 QUALITY_REPORT = TableSpec(

@@ -110,7 +110,7 @@ TEXT = Format(
     lambda _: True,
     "JSON: records that follow one another with a newline, a comma, a semicolon, RFC 7464's separator or nothing "
     "between them; a record may span lines. CRLF and a byte order mark are accepted.",
-    "The records before and behind the damage; what is damaged is a corrupt record each",
+    "The records before and after the damage; each damaged part is a corrupt record",
 )
 
 #: In the order of detection.
@@ -142,7 +142,7 @@ FORMATS = (
         "Lengths that fit each other",
         snappy.is_hadoop,
         "Blocks of Hadoop, Spark and Firehose's Hadoop-Compatible Snappy, up to 64 MiB each.",
-        f"{_RECORDS_BEFORE}. There are no checksums: where only values changed, nothing tells",
+        f"{_RECORDS_BEFORE}. There are no checksums: changed values are not noticed",
         (".snappy",),
         snappy.unpack_hadoop,
     ),

@@ -90,7 +90,7 @@ def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
                 yield start, rows
             raise _LargeError(
                 f"row group {number} takes {needed:,} bytes to be read, more than a task may hold "
-                f"({limits.task_bytes:,}, task_limit_bytes of the resource rules); it and what is behind are not read"
+                f"({limits.task_bytes:,}, task_limit_bytes of the resource rules); it and the rest are not read"
             )
         most = max(1, min(RECORDS_PER_PIECE, allowed // max(per_row, 1)))
         if rows and rows + group.num_rows > most:

@@ -33,7 +33,7 @@ class Gauge(Enum):
     DEDUPLICATED = Metric("event_platform_deduplicated_events", "Events in deduplicated_events")
     DUPLICATES = Metric("event_platform_duplicate_records", "Records in duplicate_events", ("kind",))
     TYPED = Metric("event_platform_typed_events", "Events in event tables, those of retired types included")
-    UNREGISTERED = Metric("event_platform_unregistered_events", "Events whose name the catalog lacks")
+    UNREGISTERED = Metric("event_platform_unregistered_events", "Events whose name is not in the catalog")
 
     BALANCED = Metric("event_platform_balanced", "1 if the totals of a layer balance on every day, else 0", ("layer",))
     DIFFERENCE = Metric(
@@ -55,7 +55,7 @@ class Gauge(Enum):
     )
 
     DUE = Metric("event_platform_due_partitions", "Days of tables that are due", ("scope",))
-    OVERDUE = Metric("event_platform_due_overdue", "1 if a day is due whose records have waited for an hour")
+    OVERDUE = Metric("event_platform_due_overdue", "1 if the records of a due day have waited for an hour")
 
     BEHIND = Metric(
         "event_platform_iceberg_versions_behind",

@@ -191,7 +191,7 @@ def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
     printed = audited(home, *map(audit, range(8)), bad, audit(9, when="02.06.2025"), "{broken")
     assert "read 11 100.0% in 1 object sound 8 72.7%" in printed
     assert "missing_event_uuid 1 9.1% eventID is absent, null or empty {" in printed
-    assert "invalid_created_at 1 9.1% when is no time as the envelope says (iso8601) {" in printed
+    assert "invalid_created_at 1 9.1% when is not a time in the form of the envelope (iso8601) {" in printed
     assert "not_json 1 9.1% The text is not JSON" in printed
     assert '"mail":"som…"' in printed.replace(" ", "")
     assert "someone@example.com" not in printed

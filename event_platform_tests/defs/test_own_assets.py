@@ -25,7 +25,7 @@ DAYS = [MONDAY, TUESDAY, WEDNESDAY]
 LESSONS, MART = dg.AssetKey(["events", "lesson_started"]), dg.AssetKey(["marts", "lessons"])
 LESSONS_IN = dg.AssetIn(LESSONS)
 FIRST, LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-_CHANGED, _NEVER = "what it is made of has changed since", "it was never built"
+_CHANGED, _NEVER = "its sources have changed since", "it was never built"
 
 
 def counted(lessons: pl.LazyFrame) -> pl.LazyFrame:

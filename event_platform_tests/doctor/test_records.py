@@ -19,7 +19,7 @@ def test_sound_records_are_counted(world: World) -> None:
     world.deliver(MONDAY, "a", *(event(f"u{number}") for number in range(8)), event("x") | {"created_at": "noon"})
     assert found(world).verdict is Verdict.GOOD
     assert found(world).found == (
-        "8 of 9 are sound; 1 invalid_created_at: created_at is no time as the envelope says (s)"
+        "8 of 9 are sound; 1 invalid_created_at: created_at is not a time in the form of the envelope (s)"
     )
 
 

@@ -213,8 +213,8 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
         *(
             pytest.param(
                 {"a": {"title": "a", "x-freshness": value}},
-                "a.yaml: x-freshness: expected hours of which the second are more, such as {warn_hours: 6, fail_hours: "
-                f"24}}, got {value!r}",
+                "a.yaml: x-freshness: expected hours, the second more than the first, such as {warn_hours: 6, "
+                f"fail_hours: 24}}, got {value!r}",
                 id=f"freshness {value}",
             )
             for value in (6, {"warn_hours": 6}, {"warn_hours": 6, "fail_hours": 6}, {"warn_hours": 0, "fail_hours": 6})
@@ -391,7 +391,7 @@ def test_half_a_character_is_a_fault(tmp_path: Path, definition: dict[str, Any],
     (tmp_path / name).write_text(json.dumps({"title": "a", **definition}), encoding="utf-8")
     (line,) = faults(tmp_path)
     if name == "a.json":
-        assert line == f"a.json: {fault}: half of a surrogate pair is no character"
+        assert line == f"a.json: {fault}: half of a surrogate pair is not a character"
     else:
         assert line.startswith("a.yaml: ")
 

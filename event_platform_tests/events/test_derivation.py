@@ -114,7 +114,7 @@ def derive(found: EventType, *rows: dict[str, Any]) -> tuple[pl.DataFrame, list[
         ),
         pytest.param(
             {"a": {"lookup": "twice.csv", "by": "note", "value": "v"}},
-            "x-derive.a.lookup: twice.csv: note 'de' is there more than once",
+            "x-derive.a.lookup: twice.csv: note 'de' is repeated",
             id="keys that are not unique",
         ),
         pytest.param(

@@ -133,10 +133,10 @@ def test_a_key_that_is_written_twice_in_json_is_told_too(tmp_path: Path, text: s
 @pytest.mark.parametrize(
     ("value", "fault"),
     [
-        ({"a": [{"b": "\ud800"}]}, r"a.0.b: '\ud800': half of a surrogate pair is no character"),
-        ({"a": {"x\udfff": 1}}, r"a.'x\udfff': half of a surrogate pair is no character"),
-        ({"a": float("nan")}, "a: nan is no number that JSON has"),
-        ({"a": [float("-inf")]}, "a.0: -inf is no number that JSON has"),
+        ({"a": [{"b": "\ud800"}]}, r"a.0.b: '\ud800': half of a surrogate pair is not a character"),
+        ({"a": {"x\udfff": 1}}, r"a.'x\udfff': half of a surrogate pair is not a character"),
+        ({"a": float("nan")}, "a: nan is not a number in JSON"),
+        ({"a": [float("-inf")]}, "a.0: -inf is not a number in JSON"),
         ({"a": b"x"}, "a: YAML does not take \"b'x'\" for a text; put it in quotes"),
         ({None: 1}, "None: YAML does not take this key for a text; put it in quotes"),
         ({"a": ["é", "\U0001f44d", None, True, 2**70, 1.5]}, None),

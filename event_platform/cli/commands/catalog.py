@@ -163,7 +163,7 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
 @catalog.command()
 @click.argument("types", nargs=-1, metavar="[TYPE]...")
 @click.option(
-    "--field", "fields", multiple=True, metavar="PATH", help="Accept this field, and what is in it; several times."
+    "--field", "fields", multiple=True, metavar="PATH", help="Accept this field and the fields in it. Repeatable."
 )
 @click.option("--dry-run", is_flag=True, help="Write nothing, show the patch; exit code 1 if there is one.")
 @_BROKEN_SHARE

@@ -10,7 +10,7 @@ from event_platform.environment import load_environment
 @click.command()
 @click.argument("stream")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
-@click.option("--events", type=click.IntRange(min=1), help="Send so many sample events instead of FILES.")
+@click.option("--events", type=click.IntRange(min=1), help="Number of sample events to send instead of FILES.")
 @click.option("--seed", type=int, help="The same seed in the same hour gives the same events; by default a new one.")
 @click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="Write the totals to expect to a file.")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Events per second; by default no limit.")
@@ -75,7 +75,11 @@ def produce(
     help="Close an object at this age, counted from its first record.",
 )
 @click.option(
-    "--max-shards", type=click.IntRange(1, 1000), default=1000, show_default=True, help="Read at most so many shards."
+    "--max-shards",
+    type=click.IntRange(1, 1000),
+    default=1000,
+    show_default=True,
+    help="Maximum number of shards to read.",
 )
 @click.option(
     "--lease-seconds",

@@ -85,7 +85,7 @@ def publish(tables: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - c
     type=click.IntRange(min=1),
     default=7,
     show_default=True,
-    help="Keep files of versions that were replaced within so many days.",
+    help="Days for which files of replaced versions are kept.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be deleted, and delete nothing.")
 def vacuum(keep_days: int, dry_run: bool) -> None:  # noqa: FBT001 - click passes flags by position

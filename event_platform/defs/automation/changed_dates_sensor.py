@@ -43,7 +43,7 @@ def build_changed_dates_sensor(
         # More dates may become due while records are being loaded: all go into one batch.
         now = datetime.now(UTC)
         if any(is_under_way(context.instance, part, now) for part in ("raw", "created")):
-            return dg.SkipReason("a run is at work; what comes due meanwhile is asked for together")
+            return dg.SkipReason("a run is at work; what becomes due meanwhile is requested together")
         tables, rules = PinnedLake(lake.open().storage), deployment_of(catalog).catalog
         tables.storage.check()
         since = version_in(context.cursor, rules)

@@ -35,7 +35,7 @@ def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
     ) -> dg.SensorResult | dg.SkipReason:
         now, tables = datetime.now(UTC), lake.open()
         if any(is_under_way(context.instance, part, now) for part in ("raw", "created", PUBLISHED.name)):
-            return dg.SkipReason("a run is at work, and publishes what it writes")
+            return dg.SkipReason("a run is active, and publishes its tables")
         status = read_status(publishing.open_iceberg(tables), tables.every_table(catalog.event_types))
         requested = ask_publication(context.instance, digest(table.table for table in status.behind), status, now)
         return tick_result(context, requested, "; ".join(requested.waiting) or status.sentence, None)

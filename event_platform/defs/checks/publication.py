@@ -23,7 +23,7 @@ from event_platform.pipeline.publication import bring_up
 PUBLISHED: Check[None] = Check(
     publication.NAME,
     QUALITY_REPORT,
-    "every table is published in the Iceberg catalog as it is; what is behind is published first",
+    "the Iceberg catalog has the current version of every table; tables that are behind are published first",
     lambda _: (),
 )
 

@@ -82,7 +82,7 @@ REQUIRED_SETTINGS = (
     RequiredSetting(
         "event_log_storage",
         f"class SqliteEventLog of {_HERE}.sqlite_event_log, or PostgresEventLog of {_HERE}.postgres_event_log",
-        "each event of a run opens a connection of its own",
+        "each event of a run opens a new connection",
         _is_event_log_that_keeps_connections,
     ),
     RequiredSetting("concurrency.pools.granularity", "run", "two runs may build the same table at once"),
@@ -90,15 +90,15 @@ REQUIRED_SETTINGS = (
     RequiredSetting(
         "run_launcher",
         f"class WatchfulRunLauncher of {_HERE}.launcher, or EcsRunLauncher of dagster_aws.ecs",
-        "nobody notices that the process of a run was killed",
+        "a killed process of a run is not noticed",
         _finds_dead_runs,
     ),
-    RequiredSetting("run_monitoring.enabled", "true", "a run whose process was killed counts as under way for ever"),
+    RequiredSetting("run_monitoring.enabled", "true", "a run whose process was killed stays active for ever"),
     RequiredSetting("run_retries.enabled", "true", "a run whose process was killed is not started again"),
     RequiredSetting(
         "run_retries.retry_on_asset_or_op_failure",
         "false",
-        "a run is started again whose steps have been retried already",
+        "a run whose steps have been retried already is started again",
     ),
 )
 

@@ -89,8 +89,8 @@ def _remedy(error: Exception, folder: Path) -> str:
     broken = next((name for name in KEPT if (folder / name).is_file() and is_broken(folder / name)), None)
     if broken is not None:
         return (
-            f"end whatever uses it, and delete {folder / broken} with the files beside it that begin with its name: "
-            f"what is lost is {KEPT[broken]}, none of the tables"
+            f"end the processes that use it, and delete {folder / broken} with the files beside it that begin with its "
+            f"name: what is lost is {KEPT[broken]}, none of the tables"
         )
     return WRITABLE if isinstance(error, OSError) else _SETTINGS
 

@@ -200,7 +200,7 @@ class RulesResource(dg.ConfigurableResource["RulesResource"]):
         default=DEFAULT_THRESHOLDS.anomaly_deviations,
         gt=0,
         le=100,
-        description="Standard deviations from what is usual that warn",
+        description="Standard deviations from the usual value that warn",
     )
     raw_warn_hours: float = Field(default=2, gt=0, description=f"Age of raw_events that warns{_OF_LOCATION}")
     raw_fail_hours: float = Field(default=6, gt=0, description=f"Age of raw_events that fails{_OF_LOCATION}")

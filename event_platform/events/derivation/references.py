@@ -94,7 +94,7 @@ def pairs_of(table: Table, name: str, key: str, value: str, by: pl.DataType, dty
         raise CatalogFileError(f"{name}: {pairs[KEY].null_count():,} rows have no {key}")
     twice = pairs.filter(pairs[KEY].is_duplicated())
     if twice.height:
-        raise CatalogFileError(f"{name}: {key} {twice[KEY][0]!r} is there more than once; expected unique keys")
+        raise CatalogFileError(f"{name}: {key} {twice[KEY][0]!r} is repeated; expected unique keys")
     return pairs
 
 
