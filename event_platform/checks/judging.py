@@ -15,7 +15,7 @@ from event_platform.checks.conformance import Conformance
 from event_platform.checks.corruption import Times
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Finding, Result, Severity
-from event_platform.checks.shares import Counted
+from event_platform.checks.shares import ColumnCounts
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.event import DuplicateKind
@@ -39,8 +39,8 @@ class Series:
     """The values of an event type that are compared with other days: only days with events, or with a sample."""
 
     events: Mapping[date, int]
-    nulls: Mapping[date, Counted]
-    distinct: Mapping[date, Counted]
+    nulls: Mapping[date, ColumnCounts]
+    distinct: Mapping[date, ColumnCounts]
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ class Figures:
         events = {
             day: sum(self.total(day, "events", event_name) for event_name in event_type.names) for day in self.days
         }
-        nulls, distinct = dict[date, Counted](), dict[date, Counted]()
+        nulls, distinct = dict[date, ColumnCounts](), dict[date, ColumnCounts]()
         for day in self.days:
             if events[day]:
                 labels = self.labels(day, "null", name)
-                nulls[day] = Counted(events[day], {column: labels.get(column, 0) for column in columns})
+                nulls[day] = ColumnCounts(events[day], {column: labels.get(column, 0) for column in columns})
             if sampled := self.total(day, "sampled", name):
                 labels = self.labels(day, "distinct", name)
-                distinct[day] = Counted(sampled, {str(column): count for column, count in labels.items()})
+                distinct[day] = ColumnCounts(sampled, {str(column): count for column, count in labels.items()})
         return Series({day: count for day, count in events.items() if count}, nulls, distinct)
 
     def by_name(self, day: date, figure: str) -> dict[str | None, Labels]:

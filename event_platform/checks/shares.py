@@ -38,7 +38,7 @@ _LISTED, _COLUMNS_KEPT = 5, 100
 
 
 @dataclass(frozen=True)
-class Counted:
+class ColumnCounts:
     """The counts behind shares: the rows of a day, and the counted rows by column.
 
     Without rows, no column has a share.
@@ -53,7 +53,7 @@ class Counted:
         return {column: count / self.rows for column, count in self.counts.items()}
 
 
-_NOTHING = Counted(0, {})
+_NOTHING = ColumnCounts(0, {})
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def compared_columns(event_type: EventType) -> list[str]:
 
 
 def check_nulls(
-    day: date, days: Mapping[date, Counted], today: date, weeks: int = WEEKS, deviations: float = DEVIATIONS
+    day: date, days: Mapping[date, ColumnCounts], today: date, weeks: int = WEEKS, deviations: float = DEVIATIONS
 ) -> Result:
     """Compare the share of nulls in each column with its band. `days` includes the weeks before (`days_before`).
 
@@ -86,13 +86,15 @@ def check_nulls(
 
 
 def check_distinct(
-    day: date, days: Mapping[date, Counted], today: date, weeks: int = WEEKS, deviations: float = DEVIATIONS
+    day: date, days: Mapping[date, ColumnCounts], today: date, weeks: int = WEEKS, deviations: float = DEVIATIONS
 ) -> Result:
     """Compare the share of distinct values in the sampled rows of each column with its band, as `check_nulls`."""
     return _check(_DISTINCT, day, days, today, weeks, deviations)
 
 
-def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, weeks: int, deviations: float) -> Result:
+def _check(
+    kind: _Kind, day: date, days: Mapping[date, ColumnCounts], today: date, weeks: int, deviations: float
+) -> Result:
     if day >= today and not _is_enough_of_today(day, days, weeks):
         return Result(passed=True, description=f"{kind.words} are not compared: the day has just begun")
     rows, shares = days.get(day, _NOTHING).rows, days.get(day, _NOTHING).shares
@@ -123,7 +125,9 @@ def _check(kind: _Kind, day: date, days: Mapping[date, Counted], today: date, we
     )
 
 
-def _past_shares(kind: _Kind, column: str, days: Mapping[date, Counted], compared: Sequence[date]) -> dict[date, float]:
+def _past_shares(
+    kind: _Kind, column: str, days: Mapping[date, ColumnCounts], compared: Sequence[date]
+) -> dict[date, float]:
     """Return the shares of a column on the compared days that have one."""
     shares = {past: days[past].shares.get(column) for past in compared}
     return {
@@ -131,7 +135,9 @@ def _past_shares(kind: _Kind, column: str, days: Mapping[date, Counted], compare
     }
 
 
-def _band(kind: _Kind, column: str, day: date, days: Mapping[date, Counted], weeks: int, deviations: float) -> Band:
+def _band(
+    kind: _Kind, column: str, day: date, days: Mapping[date, ColumnCounts], weeks: int, deviations: float
+) -> Band:
     """Return the band of a column that has an expected share."""
     scale = Scale(_angle, _back, noise=1 / math.sqrt(days[day].rows))
     before = [past for past in days_before(day, weeks) if past in days]
@@ -142,7 +148,7 @@ def _band(kind: _Kind, column: str, day: date, days: Mapping[date, Counted], wee
     return Band(max(0.0, min(band.low, low)), min(1.0, max(band.high, high)), band.expected)
 
 
-def _is_enough_of_today(day: date, days: Mapping[date, Counted], weeks: int) -> bool:
+def _is_enough_of_today(day: date, days: Mapping[date, ColumnCounts], weeks: int) -> bool:
     usual = [days[past].rows for past in weekdays_before(day, weeks) if past in days]
     return bool(usual) and days.get(day, _NOTHING).rows >= _ENOUGH_OF_TODAY * statistics.median(usual)
 

@@ -19,7 +19,7 @@ _MOST_RANGES = 5
 _CHARACTERS_OF_A_DESCRIPTION = 300
 
 
-class Checked(NamedTuple):
+class CheckKey(NamedTuple):
     """The asset, check and partition of an evaluation."""
 
     asset: str  # its key, such as events/lesson_started
@@ -28,7 +28,7 @@ class Checked(NamedTuple):
 
 
 #: The latest result of each check.
-Results = Mapping[Checked, Result]
+Results = Mapping[CheckKey, Result]
 
 
 @dataclass(frozen=True)

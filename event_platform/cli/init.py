@@ -24,7 +24,7 @@ from event_platform.events.moments import to_microseconds
 from event_platform.events.proposing.fields import Field
 from event_platform.events.proposing.ids import IdFields
 from event_platform.events.proposing.names import NameFields
-from event_platform.events.proposing.proposal import Proposal, Sampled, count_equal, propose
+from event_platform.events.proposing.proposal import Proposal, SampledText, count_equal, propose
 from event_platform.events.proposing.times import TimeField
 from event_platform.events.wording import counted
 from event_platform.events.wrappers import open_reader
@@ -49,7 +49,7 @@ Choice = TypeVar("Choice", IdFields, NameFields, TimeField)
 
 
 @dataclass(frozen=True)
-class _Part:
+class _EnvelopeKey:
     """A key of the envelope: its value, and the reasons for it."""
 
     key: str
@@ -68,7 +68,7 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
     if os.path.lexists(target) and not force:
         raise CatalogError(f"{target}: exists; --force replaces it")
     sampled = _read(environment)
-    proposal = propose([Sampled(item.landed.arrival_date, item.data) for item in sampled])
+    proposal = propose([SampledText(item.landed.arrival_date, item.data) for item in sampled])
     _require_usable(environment.landing, proposal, sampled)
     envelope, parts = _choose(proposal, answer, _constant(environment.landing))
     parts = [*parts[:-1], replace(parts[-1], reasons=[*parts[-1].reasons, *_describe_path_hours(sampled, envelope)])]
@@ -117,7 +117,7 @@ def _require_usable(uri: str, proposal: Proposal, sampled: Sequence[SampledObjec
 
 def _choose(
     proposal: Proposal, answer: Callable[[str, Sequence[str]], int], constant: str
-) -> tuple[Envelope, list[_Part]]:
+) -> tuple[Envelope, list[_EnvelopeKey]]:
     time, time_others = _pick("created_at", proposal.usable_times, answer, lambda time: time.field.name)
     uuid, uuid_others = _pick("event_uuid", proposal.ids, answer, lambda identifier: identifier.name)
     name, name_others = _pick("event_name", proposal.names, answer, lambda name: name.name)
@@ -129,7 +129,7 @@ def _choose(
         "event_name": [*_describe_name(name, constant), *name_others],
         "created_at": [*_describe_time(time), *time_others],
     }
-    return envelope, [_Part(key, value, reasons[key]) for key, value in to_document(envelope).items()]
+    return envelope, [_EnvelopeKey(key, value, reasons[key]) for key, value in to_document(envelope).items()]
 
 
 def _pick(
@@ -214,7 +214,7 @@ def _heading(proposal: Proposal, sampled: Sequence[SampledObject]) -> str:
     return f"{counted(proposal.count, 'record')} of {counted(len(sampled), 'object')} that arrived on {span}{unread}"
 
 
-def _print(heading: str, parts: Sequence[_Part], first: date) -> None:
+def _print(heading: str, parts: Sequence[_EnvelopeKey], first: date) -> None:
     OUT.print(f"Looked at {heading}.", soft_wrap=True)
     for part in parts:
         OUT.print(f"\n{part.key}: {_flow(part.value)}", style="bold", soft_wrap=True)
@@ -229,7 +229,7 @@ def _flow(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _as_yaml(heading: str, parts: Sequence[_Part], first: date) -> str:
+def _as_yaml(heading: str, parts: Sequence[_EnvelopeKey], first: date) -> str:
     lines = [
         f"# Proposed by `event-platform init` on {datetime.now(UTC):%Y-%m-%d}, from {heading}.",
         f"# The first partition (EVENT_PLATFORM_START_DATE) is {first}.",

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from event_platform.checks.result import Result
-from event_platform.cli.checks import Checked, Results
+from event_platform.cli.checks import CheckKey, Results
 from event_platform.cli.output import ERR, print_warning
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import PLATFORM, load_project
@@ -52,7 +52,7 @@ _BY_ARRIVAL = {*_RAW, FILTERED_EVENTS}
 
 
 @dataclass(frozen=True)
-class Materialized:
+class Materializations:
     """The outcome of a command's runs."""
 
     due: DueDates  # still
@@ -71,7 +71,7 @@ def materialize_due(
     *,
     rebuild: bool,
     take_redeliveries: bool,
-) -> Materialized:
+) -> Materializations:
     """Load `arrivals`, and materialize the due partitions downstream within the window.
 
     `rebuild` rebuilds all created dates of the window that have events. `take_redeliveries` also takes filtered events
@@ -99,12 +99,12 @@ def materialize_due(
             materializer.materialize(whole, [None])
             tried_whole |= whole
             after, due = materializer.find_due(lake, window)
-    return Materialized(due.dates, after, materializer.failed, materializer.results)
+    return Materializations(due.dates, after, materializer.failed, materializer.results)
 
 
 def materialize_backfill(
     environment: Environment, catalog: Catalog, lake: Lake, window: tuple[date, date], progress: Listener
-) -> Materialized:
+) -> Materializations:
     """Materialize the event tables and reports that a catalog change makes due, and the assets downstream of them."""
     with _materializer(environment, catalog, progress) as materializer:
         _, due = materializer.find_due(lake, window)
@@ -112,7 +112,7 @@ def materialize_backfill(
             if request.is_backfill:
                 materializer.materialize(request.assets, date_ranges(request.days))
         after, due = materializer.find_due(lake, window)
-    return Materialized(due.dates, after, materializer.failed, materializer.results)
+    return Materializations(due.dates, after, materializer.failed, materializer.results)
 
 
 def materialize_again(
@@ -139,7 +139,7 @@ class _Materializer:
     ) -> None:
         self.platform = platform_assets(catalog)
         self.failed: list[str] = []
-        self.results: dict[Checked, Result] = {}
+        self.results: dict[CheckKey, Result] = {}
         self._own = own_assets(definitions.resolve_asset_graph())
         self._catalog = catalog
         self._progress = progress
@@ -232,8 +232,8 @@ def _list_in(metadata: Mapping[str, dg.MetadataValue[Any]], name: str) -> Sequen
     return value.value if isinstance(value, dg.JsonMetadataValue) and isinstance(value.value, list) else ()
 
 
-def _checked(evaluation: dg.AssetCheckEvaluation) -> Checked:
-    return Checked(evaluation.asset_key.to_user_string(), evaluation.check_name, evaluation.partition or "")
+def _checked(evaluation: dg.AssetCheckEvaluation) -> CheckKey:
+    return CheckKey(evaluation.asset_key.to_user_string(), evaluation.check_name, evaluation.partition or "")
 
 
 def _problems(result: dg.ExecuteInProcessResult) -> list[str]:

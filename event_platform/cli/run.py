@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from event_platform.checks.result import Result
-from event_platform.cli.checks import Checked, Results
+from event_platform.cli.checks import CheckKey, Results
 from event_platform.cli.output import ERR, print_warning
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import find_project
@@ -136,7 +136,7 @@ def mend(environment: Environment, first: date | None, last: date | None, progre
     require_opened(catalog.mending)
     storage = open_lake(environment.lake).storage
     storage.check()
-    tried, results, outcome = set[date](), dict[Checked, Result](), None
+    tried, results, outcome = set[date](), dict[CheckKey, Result](), None
     while True:
         progress.begin("looking for records to mend")
         due = [day for day in due_mending(PinnedLake(storage), catalog.mending) if window[0] <= day <= window[1]]

@@ -15,7 +15,7 @@ from rich.styled import Styled
 
 from event_platform.checks.result import Result
 from event_platform.cli.checks import (
-    Checked,
+    CheckKey,
     FailedCheck,
     Results,
     describe_failures,
@@ -129,11 +129,11 @@ def read_status(
     return Status(totals, _read_expected_totals(environment.landing), rest, results_of_checks, since, iceberg)
 
 
-def _judge(lake: Lake, catalog: Catalog, days: Collection[date], start: date) -> dict[Checked, Result]:
+def _judge(lake: Lake, catalog: Catalog, days: Collection[date], start: date) -> dict[CheckKey, Result]:
     """Return the findings of checks on these days: from the quality report, or counted if a day has no report."""
     today = datetime.now(UTC).date()
     findings = lake_findings(lake, catalog, find_thresholds(Path.cwd()), days, start, today)
-    return {Checked(finding.asset, finding.check, str(finding.day)): finding.result for finding in findings}
+    return {CheckKey(finding.asset, finding.check, str(finding.day)): finding.result for finding in findings}
 
 
 def current_status(environment: Environment, progress: Listener, *, every: bool) -> Status:

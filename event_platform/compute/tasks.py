@@ -90,7 +90,7 @@ def run_tasks(
     # Starting a pool would cost more than it saves. On a cluster, this process may be small: it only commits.
     if (small or (len(arguments) == 1 and not large)) and isinstance(executor, LocalPool):
         return [function(*argument) for argument in arguments]
-    run = _Run(executor, _Timed(function), progress, what, parts)
+    run = _Run(executor, _TimedTask(function), progress, what, parts)
     waiting = [_Task(number, argument) for number, argument in enumerate(arguments)]
     run.total = len(waiting)
     while waiting:
@@ -115,7 +115,7 @@ class _Run(Generic[T]):
     """The tasks of a step and their results."""
 
     executor: Executor
-    function: "_Timed[T]"
+    function: "_TimedTask[T]"
     progress: Progress
     what: str
     parts: Parts[T] | None
@@ -212,7 +212,7 @@ def _names(value: Any) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class _Timed(Generic[T]):
+class _TimedTask(Generic[T]):
     """A task that returns its result, the id of its process, and the CPU seconds spent there."""
 
     function: Callable[..., T]

@@ -35,7 +35,7 @@ _NO_OBJECT = "its first record is not a JSON object"
 
 
 @dataclass(frozen=True)
-class Inside:
+class FolderContent:
     """The folders and objects directly below a folder, without hidden ones."""
 
     folders: list[str]
@@ -65,7 +65,7 @@ def check_layout(store: Store) -> list[Finding]:
         return [skipped(name, f"landing cannot be read: {error}")]
 
 
-def _newest(store: Store) -> tuple[str, Inside]:
+def _newest(store: Store) -> tuple[str, FolderContent]:
     """Find the latest day folder, then descend into its latest hour. Returns the root if there is no day folder."""
     path = _latest_day(store, "", iter(range(_MOST_LISTED)))
     inside = _inside(store, path)
@@ -139,10 +139,10 @@ def _age(modified: datetime) -> str:
     return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"  # noqa: PLR2004 - two days
 
 
-def _inside(store: Store, folder: str) -> Inside:
+def _inside(store: Store, folder: str) -> FolderContent:
     objects, folders = store.list_folder(folder)
     names = [path[:-1].rpartition("/")[2] for path in folders]
-    return Inside(
+    return FolderContent(
         sorted(name for name in names if not is_hidden(name)),
         [entry for entry in objects if entry.size and not is_hidden(entry.name)],
     )

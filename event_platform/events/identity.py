@@ -25,7 +25,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class IdentifiedEvent:
     """An event: its id, and its body as the lake stores it."""
 
     event_uuid: str
@@ -41,7 +41,7 @@ class EventIdentifier:
         self._envelope = envelope
         self._unwrapper = Unwrapper(envelope.records) if envelope.records else None
 
-    def identify(self, lines: list[bytes], arrived_at: float) -> list[tuple[Identified, ...]] | None:
+    def identify(self, lines: list[bytes], arrived_at: float) -> list[tuple[IdentifiedEvent, ...]] | None:
         """Return the events of each line; no events for a line that is blank or has a corrupt record.
 
         None if any line is neither one whole object nor blank. `arrived_at` is Unix time: events created later are
@@ -55,11 +55,11 @@ class EventIdentifier:
         by_number = dict(zip(present, read, strict=True))
         return [by_number.get(number, ()) for number in range(len(lines))]
 
-    def _unwrapped(self, wrappers: list[bytes], arrived_at: float) -> list[tuple[Identified, ...]] | None:
+    def _unwrapped(self, wrappers: list[bytes], arrived_at: float) -> list[tuple[IdentifiedEvent, ...]] | None:
         events = [self._in_wrapper(wrapper, arrived_at) for wrapper in wrappers]
         return None if None in events else [event for event in events if event is not None]
 
-    def _in_wrapper(self, wrapper: bytes, arrived_at: float) -> tuple[Identified, ...] | None:
+    def _in_wrapper(self, wrapper: bytes, arrived_at: float) -> tuple[IdentifiedEvent, ...] | None:
         """Return the events of a wrapper, all or none; None if it is no whole object."""
         if self._unwrapper is None or not _is_object(wrapper):
             return None
@@ -68,7 +68,7 @@ class EventIdentifier:
         read = None if any(record.fault for record in records) else self._events(texts, arrived_at)
         return () if read is None or () in read else tuple(event for events in read for event in events)
 
-    def _events(self, objects: list[bytes], arrived_at: float) -> list[tuple[Identified, ...]] | None:
+    def _events(self, objects: list[bytes], arrived_at: float) -> list[tuple[IdentifiedEvent, ...]] | None:
         if not all(map(_may_be_record, objects)):
             return None
         try:
@@ -82,7 +82,9 @@ class EventIdentifier:
         columns = (self._fields.uuids(values, bodies), self._fields.names(values, len(bodies)))
         times = self._fields.times(values)
         return [
-            (Identified(uuid, body),) if _is_id(uuid) and _is_named(name) and self._is_past(time, arrived_at) else ()
+            (IdentifiedEvent(uuid, body),)
+            if _is_id(uuid) and _is_named(name) and self._is_past(time, arrived_at)
+            else ()
             for uuid, name, time, body in zip(*columns, times, objects, strict=True)
         ]
 

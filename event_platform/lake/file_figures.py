@@ -68,7 +68,7 @@ class _ReadFigures:
 _READ = _ReadFigures()
 
 
-class _Kept(msgspec.Struct):
+class _FiguresEntry(msgspec.Struct):
     """The figures in a footer.
 
     `file` distinguishes a file from copies that other writers make together with its footer.
@@ -114,7 +114,7 @@ class FigureCounts:
         short = {name: counts for name, counts in frames.items() if counts.height <= longest}
         _READ.keep({(uri, name): counts for name, counts in short.items()})
         stored = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
-        return {_KEY: msgspec.json.encode(_Kept(name_in_footer(path), stored)).decode()} if stored else {}
+        return {_KEY: msgspec.json.encode(_FiguresEntry(name_in_footer(path), stored)).decode()} if stored else {}
 
 
 def read_figure(
@@ -177,7 +177,7 @@ def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> d
     if text is None:
         return {}
     try:
-        stored = msgspec.json.decode(text, type=_Kept)
+        stored = msgspec.json.decode(text, type=_FiguresEntry)
         values = stored.figures if stored.file == name_in_footer(file.path) else {}
         return {figure.name: figure.from_json(values[figure.name]) for figure in figures if figure.name in values}
     except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError, ValueError):  # not as the platform writes it

@@ -29,7 +29,7 @@ _BYTES_OF_ROW, _BYTES_OF_FILE = KEY_BITS // 8, 4 << 10
 T = TypeVar("T")
 
 
-class _Kept(msgspec.Struct):
+class _KeysEntry(msgspec.Struct):
     """The footer's entry for the keys before it.
 
     `file` distinguishes a file from copies that other writers make of it.
@@ -58,7 +58,7 @@ class KeyWriter:
         if self._keyed is None:
             return b"", {}
         data = _pack(pl.concat(self._keys).sort(multithreaded=False))
-        stored = _Kept(name_in_footer(path), len(data), HASHES)
+        stored = _KeysEntry(name_in_footer(path), len(data), HASHES)
         return data, {_KEY: msgspec.json.encode(stored).decode()}
 
 
@@ -92,7 +92,7 @@ def _read_keys(storage: Storage, file: DataFile) -> pl.Series | None:
     """Return the sorted keys of a file; None if it has none."""
     end = read_end(storage, file, _BYTES_OF_FILE + _BYTES_OF_ROW * (file.rows or 0))
     try:
-        stored = msgspec.json.decode(end.metadata.get(_KEY, ""), type=_Kept)
+        stored = msgspec.json.decode(end.metadata.get(_KEY, ""), type=_KeysEntry)
     except msgspec.MsgspecError:
         return None
     if (stored.file, stored.hashes) != (name_in_footer(file.path), HASHES) or not 0 < stored.size <= len(end.before):

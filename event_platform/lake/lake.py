@@ -11,7 +11,7 @@ import polars as pl
 from event_platform.events.catalog import EventType
 from event_platform.events.errors import TableError
 from event_platform.lake.field_ids import FieldIds
-from event_platform.lake.listed import Listed, summarize
+from event_platform.lake.listed import LakeListing, summarize
 from event_platform.lake.names import PAGES_FOLDER, checked_name, is_of_platform, is_table_name, may_be_part_of_name
 from event_platform.lake.registry import (
     CORRUPT_EVENTS,
@@ -103,7 +103,7 @@ class Lake:
         filtered = FILTERED_EVENTS.name
         return [*platform, *(self.filtered_events if name == filtered else self.found_table(name) for name in others)]
 
-    def list_files(self, event_types: Sequence[EventType]) -> Listed:
+    def list_files(self, event_types: Sequence[EventType]) -> LakeListing:
         """List the tables of the platform, as `tables` names them. A request for each thousand files."""
         folders = sorted({table.name.partition("/")[0] for table in self.tables(event_types)})
         entries = map_threads(lambda folder: list(self.storage.entries(folder)), folders, self.storage.threads)

@@ -11,14 +11,14 @@ _COMMIT = re.compile(rf"(.+)/{LOG}/(\d{{20}})\.json")
 
 
 @dataclass(frozen=True)
-class Listed:
+class LakeListing:
     """A listing of some tables."""
 
     sizes: Mapping[str, int]  # bytes by path below the root of the lake
     commits: Mapping[str, tuple[int, str]]  # version and tag (see Entry) of the last commit, by the name of the table
 
 
-def summarize(entries: Iterable[Entry]) -> Listed:
+def summarize(entries: Iterable[Entry]) -> LakeListing:
     """Return the sizes and commits in a listing."""
     sizes: dict[str, int] = {}
     commits: dict[str, tuple[int, str]] = {}
@@ -27,4 +27,4 @@ def summarize(entries: Iterable[Entry]) -> Listed:
         if match := _COMMIT.fullmatch(entry.name):
             commit = int(match[2]), entry.tag
             commits[match[1]] = max(commits.get(match[1], commit), commit)
-    return Listed(sizes, commits)
+    return LakeListing(sizes, commits)

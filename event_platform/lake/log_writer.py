@@ -39,7 +39,7 @@ _PROTOCOL = {"minReaderVersion": 1, "minWriterVersion": 2}
 _CONFIGURATION = {"delta.checkpointInterval": "10"}
 
 #: A version of a table, and the copy of its log.
-Made = tuple[DeltaTable, LogCopy]
+NewVersion = tuple[DeltaTable, LogCopy]
 
 
 def create_log(spec: TableSpec, store: Store, folder: str) -> LogCopy:
@@ -52,7 +52,7 @@ def create_log(spec: TableSpec, store: Store, folder: str) -> LogCopy:
     return LogCopy(folder, 0, store.create(f"{folder}/{name}", data), {name: data})
 
 
-def write_commit(copy: LogCopy, store: Store, write: Callable[[DeltaTable], None]) -> Made:
+def write_commit(copy: LogCopy, store: Store, write: Callable[[DeltaTable], None]) -> NewVersion:
     """Let `write` commit on top of a version of the copy, and put that commit into the log.
 
     If another writer was first, `write` is repeated on top of its commits: it raises CommitFailedError if delta-rs

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from event_platform.events.catalog import EventType
 from event_platform.lake.lake import Lake
-from event_platform.lake.listed import Listed
+from event_platform.lake.listed import LakeListing
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.snapshot_cache import listed_snapshot
 from event_platform.lake.specs import TableSpec
@@ -43,7 +43,7 @@ class PinnedLake(Lake):
         """See Lake."""
         return _PinnedTable(spec, self.storage, self)
 
-    def list_files(self, event_types: Sequence[EventType]) -> Listed:
+    def list_files(self, event_types: Sequence[EventType]) -> LakeListing:
         """See Lake. Tables that a cached snapshot or log copy shows to be unchanged are pinned without a request."""
         listed = super().list_files(event_types)
         if self.storage.is_local:  # whose logs are looked at as fast

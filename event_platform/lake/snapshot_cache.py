@@ -28,7 +28,7 @@ _RECENT = 60.0
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CachedSnapshot:
     """A snapshot, and the tag of its last commit with the `time.monotonic` at which the log was seen to have it."""
 
     snapshot: Snapshot
@@ -44,7 +44,7 @@ class _Kept:
 
 
 #: Snapshots by the key of the table; the least recently used are dropped.
-_KEPT: OrderedDict[str, _Kept] = OrderedDict()
+_KEPT: OrderedDict[str, _CachedSnapshot] = OrderedDict()
 _KEEPING = Lock()  # tables are opened side by side
 _MOST = 2_000
 
@@ -174,7 +174,7 @@ def keep(snapshot: Snapshot, tag: str | None) -> None:
     with _KEEPING:
         _KEPT.pop(snapshot.table.key, None)
         if tag is not None:
-            _KEPT[snapshot.table.key] = _Kept(snapshot, tag, time.monotonic())
+            _KEPT[snapshot.table.key] = _CachedSnapshot(snapshot, tag, time.monotonic())
         if len(_KEPT) > _MOST:
             _KEPT.popitem(last=False)
 

@@ -28,7 +28,7 @@ Expire = Callable[[Table, timedelta], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Vacuumed:
+class VacuumedTable:
     """A table with its unreferenced files, or the error that prevented finding them."""
 
     table: Table
@@ -38,7 +38,7 @@ class Vacuumed:
 
 def vacuum_all(
     lake: Lake, catalog: Catalog, keep: timedelta, *, dry_run: bool, expire: Expire | None = None
-) -> Iterator[Vacuumed]:
+) -> Iterator[VacuumedTable]:
     """Vacuum every table of the lake, one after the other. A failure does not stop the others.
 
     If other metadata refer to the same files, `expire` is called first; if it fails, the table is not vacuumed. `keep`
@@ -51,9 +51,9 @@ def vacuum_all(
     for table in tables:
         try:
             expired = [] if expire is None else expire(table, keep + idle)
-            yield Vacuumed(table, [*expired, *vacuum(table, keep + idle, dry_run=dry_run)])
+            yield VacuumedTable(table, [*expired, *vacuum(table, keep + idle, dry_run=dry_run)])
         except (TableError, StorageError) as error:
-            yield Vacuumed(table, error=error)
+            yield VacuumedTable(table, error=error)
 
 
 def require_sound_clock(storage: Storage, now: float) -> None:

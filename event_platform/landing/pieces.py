@@ -102,7 +102,7 @@ def cut(parts: Iterable[bytes], piece_bytes: int, record_bytes: int = MAX_RECORD
     Of a record above the size limit only the beginning is kept. The next one is searched after the end of the line, or
     after a `}` before a `{"`.
     """
-    buffer = _Held(piece_bytes, record_bytes + _CLOSE_LOOK)
+    buffer = _RecordBuffer(piece_bytes, record_bytes + _CLOSE_LOOK)
     try:
         for part in as_lines(parts):
             for thinned in _thinned(part):
@@ -115,7 +115,7 @@ def cut(parts: Iterable[bytes], piece_bytes: int, record_bytes: int = MAX_RECORD
         yield Piece(data)
 
 
-class _Held:
+class _RecordBuffer:
     """Collects the next piece."""
 
     def __init__(self, piece_bytes: int, longest: int) -> None:

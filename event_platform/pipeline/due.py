@@ -19,7 +19,7 @@ from event_platform.events.errors import TableError
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
-from event_platform.lake.listed import Listed
+from event_platform.lake.listed import LakeListing
 from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
@@ -211,7 +211,7 @@ def _foreign(snapshots: Iterable[Snapshot | None]) -> dict[date, str]:
     return {day: why for snapshot in snapshots if snapshot is not None for day, why in foreign_dates(snapshot).items()}
 
 
-def _damaged(snapshots: Sequence[Snapshot | None], listed: Listed) -> dict[date, str]:
+def _damaged(snapshots: Sequence[Snapshot | None], listed: LakeListing) -> dict[date, str]:
     """Return the days on which a file of a table is missing or damaged. Tables that moved on since are listed again."""
     tables = [snapshot for snapshot in snapshots if snapshot is not None]
     moved = [each for each in tables if each.version != listed.commits.get(each.table.name, (-1, ""))[0]]

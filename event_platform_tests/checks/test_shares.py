@@ -9,7 +9,7 @@ import pytest
 from event_platform.checks.bands import days_before
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result
-from event_platform.checks.shares import Counted, check_distinct, check_nulls
+from event_platform.checks.shares import ColumnCounts, check_distinct, check_nulls
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event
 
 DAYS = [MONDAY, *days_before(MONDAY, 8)]
@@ -17,8 +17,8 @@ DAYS = [MONDAY, *days_before(MONDAY, 8)]
 
 def check(nulls: int, before: int, rows: int = 1_000, today: date = TUESDAY, of_today: int | None = None) -> Result:
     """Return the result of a Monday on which one column has `nulls` nulls, and another one none."""
-    days = {day: Counted(rows, {"a": before, "b": 0}) for day in DAYS}
-    days[MONDAY] = Counted(rows if of_today is None else of_today, {"a": nulls, "b": 0})
+    days = {day: ColumnCounts(rows, {"a": before, "b": 0}) for day in DAYS}
+    days[MONDAY] = ColumnCounts(rows if of_today is None else of_today, {"a": nulls, "b": 0})
     return check_nulls(MONDAY, days, today)
 
 
@@ -63,7 +63,7 @@ def test_the_figures_say_which_column_and_what_is_usual() -> None:
 @pytest.mark.parametrize("distinct", [100, 900])
 def test_distinct_values_are_compared_in_the_same_way(distinct: int) -> None:
     """With faults of their own."""
-    days = {day: Counted(1_000, {"a": 500}) for day in DAYS} | {MONDAY: Counted(1_000, {"a": distinct})}
+    days = {day: ColumnCounts(1_000, {"a": 500}) for day in DAYS} | {MONDAY: ColumnCounts(1_000, {"a": distinct})}
     fault = Fault.MORE_VALUES if distinct > 500 else Fault.FEWER_VALUES
     assert check_distinct(MONDAY, days, TUESDAY).faults == {fault: 400}
 
@@ -71,13 +71,13 @@ def test_distinct_values_are_compared_in_the_same_way(distinct: int) -> None:
 @pytest.mark.parametrize("before", [[], DAYS[1:7], DAYS[7:8]])
 def test_without_two_weeks_nothing_is_compared_and_it_says_so(before: Sequence[date]) -> None:
     """And neither is a day without events, or a column that is new."""
-    days = {day: Counted(1_000, {"a": 0}) for day in before} | {MONDAY: Counted(1_000, {"a": 1_000})}
+    days = {day: ColumnCounts(1_000, {"a": 0}) for day in before} | {MONDAY: ColumnCounts(1_000, {"a": 1_000})}
     result = check_nulls(MONDAY, days, TUESDAY)
     assert (result.passed, result.bands) == (True, {})
     assert result.description == "nulls are not compared: no two of the last 8 weeks have events on this day"
-    known = {day: Counted(1_000, {"a": 0}) for day in DAYS[1:]}
+    known = {day: ColumnCounts(1_000, {"a": 0}) for day in DAYS[1:]}
     assert check_nulls(MONDAY, known, TUESDAY).description == "nulls are not compared: no events"
-    assert check_nulls(MONDAY, known | {MONDAY: Counted(10, {"new": 10})}, TUESDAY).passed
+    assert check_nulls(MONDAY, known | {MONDAY: ColumnCounts(10, {"new": 10})}, TUESDAY).passed
 
 
 @pytest.mark.parametrize(("of_today", "passed"), [(0, True), (499, True), (500, False)])
@@ -91,10 +91,10 @@ def test_chance_alone_does_not_warn(share: float, variation: float) -> None:
     """With weekends that differ, and whatever number of rows: fewer than one column and day in a thousand."""
     chance, warnings = random.Random(f"{share}"), 0  # noqa: S311 - a simulation
 
-    def counted(day: date) -> Counted:
+    def counted(day: date) -> ColumnCounts:
         rows = chance.randrange(200, 400)
         mean = share * (1.5 if day.weekday() > 4 else 1) + chance.gauss(0, variation)
-        return Counted(rows, {"a": sum(chance.random() < mean for _ in range(rows))})
+        return ColumnCounts(rows, {"a": sum(chance.random() < mean for _ in range(rows))})
 
     for _ in range(4):
         days = {MONDAY - timedelta(days=number): counted(MONDAY - timedelta(days=number)) for number in range(200)}

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from event_platform.checks.faults import Fault
 from event_platform.checks.result import Result, Severity
-from event_platform.cli.checks import Checked, failed_checks, render_checks
+from event_platform.cli.checks import CheckKey, failed_checks, render_checks
 from event_platform.cli.output import OUT
 from event_platform_tests.support.world import MONDAY, TUESDAY
 
@@ -15,7 +15,7 @@ def failed(faults: Mapping[Fault, int], severity: Severity = Severity.WARN, desc
     return Result(passed=False, description=description, severity=severity, faults=faults)
 
 
-def shown(results: Mapping[Checked, Result], *, every: bool = False) -> list[str]:
+def shown(results: Mapping[CheckKey, Result], *, every: bool = False) -> list[str]:
     """Return the lines of failed checks."""
     with OUT.capture() as captured:
         for part in render_checks(failed_checks(results), every=every):
@@ -23,16 +23,16 @@ def shown(results: Mapping[Checked, Result], *, every: bool = False) -> list[str
     return captured.get().splitlines()
 
 
-def corruption(day: date, corrupt: int) -> dict[Checked, Result]:
+def corruption(day: date, corrupt: int) -> dict[CheckKey, Result]:
     """Return the failed check of corrupt records of a day."""
     result = failed({Fault.MALFORMED_RECORDS: corrupt}, Severity.ERROR, f"{corrupt} are corrupt")
-    return {Checked("raw_events", "corruption_rate", str(day)): result}
+    return {CheckKey("raw_events", "corruption_rate", str(day)): result}
 
 
 def test_a_line_has_the_days_and_the_figures_of_the_worst() -> None:
     """Below it are the likely cause and what to do; a check that passed is not there."""
     thursday = MONDAY + timedelta(days=3)
-    passed = {Checked("raw_events", "conservation", str(MONDAY)): Result(passed=True, description="")}
+    passed = {CheckKey("raw_events", "conservation", str(MONDAY)): Result(passed=True, description="")}
     found = shown(corruption(MONDAY, 3) | corruption(TUESDAY, 7) | corruption(thursday, 5) | passed)
     assert found == [
         "ERROR raw_events, corruption_rate on 2025-06-02 to 2025-06-03, 2025-06-05: 7 are corrupt (2025-06-03)",
@@ -45,7 +45,7 @@ def test_a_hint_is_between_cause_and_remedy() -> None:
     result = Result(
         passed=False, description="x", faults={Fault.CONFLICTS: 2}, hints={Fault.CONFLICTS: "2 are a\u202eb"}
     )
-    conflicts = {Checked("deduplicated_events", "duplicate_rate", str(MONDAY)): result}
+    conflicts = {CheckKey("deduplicated_events", "duplicate_rate", str(MONDAY)): result}
     assert shown(conflicts)[1] == f"  {Fault.CONFLICTS.cause} 2 are a\\u{{202e}}b. {Fault.CONFLICTS.remedy}"
     assert failed_checks(conflicts)[0].as_json()["hint"] == "2 are a\\u{202e}b"
 
@@ -53,8 +53,8 @@ def test_a_hint_is_between_cause_and_remedy() -> None:
 def test_days_that_fail_in_another_way_have_a_line_of_their_own() -> None:
     """With another cause."""
     conformance = {
-        Checked("events/a", "schema_conformance", str(MONDAY)): failed({Fault.RESCUED_VALUES: 2}),
-        Checked("events/a", "schema_conformance", str(TUESDAY)): failed({Fault.UNKNOWN_FIELDS: 3}),
+        CheckKey("events/a", "schema_conformance", str(MONDAY)): failed({Fault.RESCUED_VALUES: 2}),
+        CheckKey("events/a", "schema_conformance", str(TUESDAY)): failed({Fault.UNKNOWN_FIELDS: 3}),
     }
     assert [(check.fault, check.partitions) for check in failed_checks(conformance)] == [
         (Fault.UNKNOWN_FIELDS, ["2025-06-03"]),
@@ -65,7 +65,7 @@ def test_days_that_fail_in_another_way_have_a_line_of_their_own() -> None:
 def test_errors_come_first_and_then_what_concerns_the_most() -> None:
     """Of all days together."""
     volume = {
-        Checked(f"events/{name}", "volume", str(day)): failed({Fault.TOO_FEW_EVENTS: count})
+        CheckKey(f"events/{name}", "volume", str(day)): failed({Fault.TOO_FEW_EVENTS: count})
         for name, counts in {"a": (9, 0), "b": (6, 7)}.items()
         for day, count in zip((MONDAY, TUESDAY), counts, strict=True)
     }
@@ -75,7 +75,7 @@ def test_errors_come_first_and_then_what_concerns_the_most() -> None:
 
 def test_ten_are_shown_and_how_many_more_there_are() -> None:
     """Unless all are asked for."""
-    results = {Checked(f"events/{n:02}", "volume", str(MONDAY)): failed({Fault.TOO_FEW_EVENTS: 1}) for n in range(12)}
+    results = {CheckKey(f"events/{n:02}", "volume", str(MONDAY)): failed({Fault.TOO_FEW_EVENTS: 1}) for n in range(12)}
     lines = shown(results)
     assert sum(line.startswith("WARN ") for line in lines) == 10
     assert lines[-1] == "2 more: event-platform status --all"
@@ -84,6 +84,6 @@ def test_ten_are_shown_and_how_many_more_there_are() -> None:
 
 def test_a_check_of_an_own_asset_has_no_cause() -> None:
     """Nor a day if it is unpartitioned; its text is shown verbatim."""
-    results = {Checked("mine", "positive", ""): failed({}, description="[red]\x1b[2J of\nlines[/red]")}
+    results = {CheckKey("mine", "positive", ""): failed({}, description="[red]\x1b[2J of\nlines[/red]")}
     assert shown(results) == [r"WARN mine, positive: [red]\u{1b}[2J of lines[/red]"]
     assert failed_checks(results)[0].as_json()["cause"] is None

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 
 from event_platform.events.catalog import EventType
 from event_platform.lake.lake import Lake
-from event_platform.lake.listed import Listed
+from event_platform.lake.listed import LakeListing
 from event_platform.lake.tables import Table
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
@@ -37,7 +37,7 @@ def test_files_that_come_after_the_listing_are_not_missing(world: World, monkeyp
     world.build(MONDAY)
     listing = Lake.list_files
 
-    def list_early(lake: Lake, event_types: Sequence[EventType]) -> Listed:
+    def list_early(lake: Lake, event_types: Sequence[EventType]) -> LakeListing:
         listed = listing(lake, event_types)
         world.deliver(MONDAY, "b", event("u2"))
         world.build(MONDAY)

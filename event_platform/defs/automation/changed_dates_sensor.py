@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from event_platform.defs.automation.downstream import due_downstream
-from event_platform.defs.automation.requests import Asked, digest, is_under_way, join, log_warnings
+from event_platform.defs.automation.requests import RunRequests, digest, is_under_way, join, log_warnings
 from event_platform.defs.automation.schema_checks import ask_schema_checks
 from event_platform.defs.automation.ticks import SECONDS_BETWEEN_TICKS, is_time_to_look, stamp_cursor, tick_result
 from event_platform.defs.graph import own_assets_of
@@ -60,7 +60,7 @@ def build_changed_dates_sensor(
         requested = due.ask(context.instance, digest([f"{version}", rules]), now)
         # If the catalog is unchanged and no look is due, the tables have the same columns as before.
         looks = look_for_files or not since
-        checks = ask_schema_checks(context.instance, tables, catalog, now) if looks else Asked([], [])
+        checks = ask_schema_checks(context.instance, tables, catalog, now) if looks else RunRequests([], [])
         if requested.requests or requested.waiting:
             return tick_result(context, join([checks, requested]), "; ".join(requested.waiting), context.cursor)
         if any(day > now.date() for day in due.dates.days):  # no partitions yet; they stay due

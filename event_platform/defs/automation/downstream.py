@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.requests import Asked, ask, ask_whole, join
+from event_platform.defs.automation.requests import RunRequests, ask, ask_whole, join
 from event_platform.events.catalog import Catalog
 from event_platform.lake.derived import OwnAsset
 from event_platform.lake.lake import Lake
@@ -37,7 +37,7 @@ class DueDownstream:
     by_day: list[DueAssets]
     whole: list[dg.AssetKey]  # assets without partitions
 
-    def ask(self, instance: dg.DagsterInstance, state: str, now: datetime) -> Asked:
+    def ask(self, instance: dg.DagsterInstance, state: str, now: datetime) -> RunRequests:
         """Return the runs to request now. Runs with the same `state` (of the tables) are tries of the same work."""
         by_day = (ask(instance, "created", _states(due, state), due.assets, now) for due in self.by_day)
         return join([*by_day, *(ask_whole(instance, "created", state, key, now) for key in self.whole)])

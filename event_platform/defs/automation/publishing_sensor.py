@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.requests import Asked, ask_checks, digest, is_under_way
+from event_platform.defs.automation.requests import RunRequests, ask_checks, digest, is_under_way
 from event_platform.defs.automation.ticks import tick_result
 from event_platform.defs.checks.publication import PUBLISHED
 from event_platform.defs.resources.platform import LakeResource, PublishingResource
@@ -50,6 +50,6 @@ def iceberg_status_of(publishing: PublishingResource, lake: Lake, catalog: Catal
     return iceberg_status(publishing.open_iceberg(lake), lake.every_table(catalog.event_types))
 
 
-def ask_publication(instance: dg.DagsterInstance, state: str, status: IcebergStatus, now: datetime) -> Asked:
+def ask_publication(instance: dg.DagsterInstance, state: str, status: IcebergStatus, now: datetime) -> RunRequests:
     """Request the check that publishes, if a table is behind. Runs with the same `state` are tries of the same work."""
-    return ask_checks(instance, PUBLISHED.name, state, [PUBLISHED.key], now) if status.behind else Asked([], [])
+    return ask_checks(instance, PUBLISHED.name, state, [PUBLISHED.key], now) if status.behind else RunRequests([], [])

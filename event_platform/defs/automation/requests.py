@@ -41,7 +41,7 @@ def run_tags(first: date, last: date) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequests:
     """Runs to request, and why other due work is not requested now."""
 
     requests: list[dg.RunRequest]
@@ -50,7 +50,7 @@ class Asked:
 
 def ask(
     instance: dg.DagsterInstance, part: str, due: Mapping[date, str], assets: Sequence[dg.AssetKey], now: datetime
-) -> Asked:
+) -> RunRequests:
     """Request a run for each range of due days, each with the reason.
 
     Days that another run or backfill is about to write wait until it ends. A request in an unchanged state is repeated
@@ -64,40 +64,42 @@ def ask(
         for first, last in date_ranges([day for day, other in occupied.items() if other == occupant])
     ]
     runs = [
-        _Wanted(
+        _DueRun(
             f"{first}:{last}:{digest(f'{day}={due[day]}' for day in due if first <= day <= last)}",
             describe_range(first, last),
             run_tags(first, last),
         )
         for first, last in date_ranges(due.keys() - occupied)
     ]
-    return join([Asked([], waiting), _ask(instance, part, runs, assets, now)])
+    return join([RunRequests([], waiting), _ask(instance, part, runs, assets, now)])
 
 
-def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.AssetKey, now: datetime) -> Asked:
+def ask_whole(instance: dg.DagsterInstance, part: str, state: str, asset: dg.AssetKey, now: datetime) -> RunRequests:
     """Request a run of an unpartitioned asset, as `ask` does for days."""
     name = asset.to_user_string()
-    return _ask(instance, part, [_Wanted(f"{name}:{state}", name)], [asset], now)
+    return _ask(instance, part, [_DueRun(f"{name}:{state}", name)], [asset], now)
 
 
 def ask_checks(
     instance: dg.DagsterInstance, name: str, state: str, checks: Sequence[dg.AssetCheckKey], now: datetime
-) -> Asked:
+) -> RunRequests:
     """Request a run of checks without assets, as `ask` does for days. `name` is also the part of the run."""
-    requested = _ask(instance, name, [_Wanted(f"{name}:{state}", name)], [], now)
-    return Asked(
+    requested = _ask(instance, name, [_DueRun(f"{name}:{state}", name)], [], now)
+    return RunRequests(
         [run.with_replaced_attrs(asset_check_keys=list(checks)) for run in requested.requests], requested.waiting
     )
 
 
-def join(asked: Iterable[Asked]) -> Asked:
+def join(requested: Iterable[RunRequests]) -> RunRequests:
     """Concatenate the requests, and the reasons of what waits."""
-    parts = list(asked)
-    return Asked([run for part in parts for run in part.requests], [why for part in parts for why in part.waiting])
+    parts = list(requested)
+    return RunRequests(
+        [run for part in parts for run in part.requests], [why for part in parts for why in part.waiting]
+    )
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _DueRun:
     """A due run: its state, description and tags."""
 
     state: str
@@ -106,10 +108,10 @@ class _Wanted:
 
 
 def _ask(
-    instance: dg.DagsterInstance, part: str, runs: Sequence[_Wanted], assets: Sequence[dg.AssetKey], now: datetime
-) -> Asked:
+    instance: dg.DagsterInstance, part: str, runs: Sequence[_DueRun], assets: Sequence[dg.AssetKey], now: datetime
+) -> RunRequests:
     known = _tries(instance, part, [request.state for request in runs])
-    requested = Asked([], [])
+    requested = RunRequests([], [])
     for request in runs:
         tries = known[request.state]
         ended = [

@@ -5,7 +5,7 @@ from datetime import datetime
 import dagster as dg
 
 from event_platform.checks import table_schema
-from event_platform.defs.automation.requests import Asked, ask_checks, digest
+from event_platform.defs.automation.requests import RunRequests, ask_checks, digest
 from event_platform.defs.checks.table_schema import evaluate_tables
 from event_platform.events.catalog import Catalog
 from event_platform.events.errors import TableError
@@ -13,7 +13,7 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 
 
-def ask_schema_checks(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog, now: datetime) -> Asked:
+def ask_schema_checks(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog, now: datetime) -> RunRequests:
     """Request a run of the `table_schema` checks whose result would change. Types without a table are skipped.
 
     The latest results are read from the instance, which is what the UI shows.
@@ -24,7 +24,7 @@ def ask_schema_checks(instance: dg.DagsterInstance, lake: Lake, catalog: Catalog
     known = {key: _in_words(record.evaluation) for key, record in latest.items() if record.evaluation}
     outdated = {key: words for key, words in results.items() if known.get(key) != words}
     if not outdated:
-        return Asked([], [])
+        return RunRequests([], [])
     state = digest(f"{key.asset_key.to_user_string()} {words}" for key, words in outdated.items())
     return ask_checks(instance, table_schema.NAME, state, list(outdated), now)
 

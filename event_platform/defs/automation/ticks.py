@@ -4,7 +4,7 @@ from datetime import datetime
 
 import dagster as dg
 
-from event_platform.defs.automation.requests import Asked, log_warnings
+from event_platform.defs.automation.requests import RunRequests, log_warnings
 from event_platform.defs.graph import with_checks
 
 SECONDS_BETWEEN_TICKS = 30
@@ -20,10 +20,12 @@ def is_time_to_look(cursor: str | None, now: datetime, seconds: int = _SECONDS_B
     return not is_time or not 0 <= now.timestamp() - int(then) < seconds
 
 
-def tick_result(context: dg.SensorEvaluationContext, asked: Asked, reason: str, cursor: str | None) -> dg.SensorResult:
+def tick_result(
+    context: dg.SensorEvaluationContext, requested: RunRequests, reason: str, cursor: str | None
+) -> dg.SensorResult:
     """Return the run requests of a tick, or else the reason. Waiting work is logged."""
-    if requests := with_checks(context, asked.requests):
-        log_warnings(context.log, asked.waiting)
+    if requests := with_checks(context, requested.requests):
+        log_warnings(context.log, requested.waiting)
         return dg.SensorResult(run_requests=requests, cursor=cursor)
     return dg.SensorResult(skip_reason=reason, cursor=cursor)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from event_platform.checks import conformance, shares, uniqueness, volume
 from event_platform.checks.bands import days_before
 from event_platform.checks.result import Result
-from event_platform.checks.shares import Counted
+from event_platform.checks.shares import ColumnCounts
 from event_platform.defs.assets.typed_events import event_key
 from event_platform.defs.checks.operation import CheckedAsset
 from event_platform.defs.checks.results import Check
@@ -51,7 +51,7 @@ class _TypedFigures:
         columns = shares.compared_columns(self.event_type)
         nulls = self.table.nulls_by_date(self.rows)
         days = {
-            day: Counted(rows, {column: nulls[day][column] for column in columns if column in nulls[day]})
+            day: ColumnCounts(rows, {column: nulls[day][column] for column in columns if column in nulls[day]})
             for day, rows in self.rows.items()
             if rows
         }

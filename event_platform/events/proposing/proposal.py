@@ -21,7 +21,7 @@ _ALIKE = 0.02
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampledText:
     """The beginning of a landed object: its arrival date and its text."""
 
     arrival_date: date
@@ -58,7 +58,7 @@ class Proposal:
         return [time for time in self.times if time.fault is None]
 
 
-def propose(sample: Sequence[Sampled]) -> Proposal:
+def propose(sample: Sequence[SampledText]) -> Proposal:
     """Propose an envelope for a sample. Parts of the envelope without a candidate have no choices."""
     objects, days, unread = _objects(sample)
     records = find_records(objects, days)
@@ -76,12 +76,12 @@ def count_equal(choices: Sequence[IdFields] | Sequence[NameFields] | Sequence[Ti
     return sum(choice.score >= choices[0].score - _ALIKE for choice in choices) if choices else 0
 
 
-def _objects(sample: Sequence[Sampled]) -> tuple[list[Mapping[str, Any]], list[date], int]:
+def _objects(sample: Sequence[SampledText]) -> tuple[list[Mapping[str, Any]], list[date], int]:
     """Return the distinct objects of a sample, their days of arrival, and how many others there are."""
     return _decoded([(text, item.arrival_date) for item in sample for text in read_objects(item.data)])
 
 
-def _unwrapped(sample: Sequence[Sampled], records: RecordsPath) -> tuple[list[Mapping[str, Any]], list[date], int]:
+def _unwrapped(sample: Sequence[SampledText], records: RecordsPath) -> tuple[list[Mapping[str, Any]], list[date], int]:
     reader = open_reader(Envelope(records=records))
     texts: list[tuple[str | None, date]] = []
     for item in sample:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from event_platform.events.identity import Identified
+from event_platform.events.identity import IdentifiedEvent
 from event_platform.stream.filter.dead_letters import DeadLetter, DeadLetterQueue, batches
 from event_platform.stream.filter.deadline import call_each
 from event_platform.stream.filter.deliveries import StreamRecord, dropped, passed
@@ -32,7 +32,7 @@ class _Occurrence:
     number: int  # index of the event in the stream record, which may contain it twice
     name: str  # of the stream record
     arrived_at: float  # of the stream record, Unix time
-    event: Identified
+    event: IdentifiedEvent
     digest: bytes
 
 

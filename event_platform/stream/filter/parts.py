@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from event_platform.events.envelope import Envelope
-from event_platform.events.identity import EventIdentifier, Identified
+from event_platform.events.identity import EventIdentifier, IdentifiedEvent
 from event_platform.events.records import cut_at_braces
 from event_platform.stream.aggregated import parts as aggregated_parts
 
@@ -21,7 +21,7 @@ class Part:
     """Bytes of a stream record, and their events: one event, those of a wrapper, or none."""
 
     data: bytes
-    events: tuple[Identified, ...]
+    events: tuple[IdentifiedEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)

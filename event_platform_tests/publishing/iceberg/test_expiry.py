@@ -9,7 +9,7 @@ from pyiceberg.catalog.sql import SqlCatalog
 
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import TableError
-from event_platform.lake.vacuum import Vacuumed, vacuum, vacuum_all
+from event_platform.lake.vacuum import VacuumedTable, vacuum, vacuum_all
 from event_platform.pipeline.opening import open_lake
 from event_platform.publishing.iceberg import publish
 from event_platform_tests.support.published import PublishedTable, published_table, rows
@@ -59,7 +59,7 @@ def lessons(tmp_path: Path) -> PublishedTable:
     return lessons
 
 
-def vacuum_lake(lessons: PublishedTable, keep: timedelta, *, dry_run: bool = False) -> Vacuumed:
+def vacuum_lake(lessons: PublishedTable, keep: timedelta, *, dry_run: bool = False) -> VacuumedTable:
     """Vacuum the lake of a table, with its Iceberg catalog; return what became of the table."""
     lake, catalog = (
         open_lake(lessons.table.storage.root),
