@@ -11,7 +11,7 @@ import polars as pl
 from event_platform.events.catalog import EventType
 from event_platform.events.errors import TableError
 from event_platform.lake.field_ids import FieldIds
-from event_platform.lake.listed import LakeListing, summarize
+from event_platform.lake.listing import LakeListing, summarize
 from event_platform.lake.names import PAGES_FOLDER, checked_name, is_of_platform, is_table_name, may_be_part_of_name
 from event_platform.lake.registry import (
     CORRUPT_EVENTS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from event_platform.events.catalog import EventType
 from event_platform.lake.lake import Lake
-from event_platform.lake.listed import LakeListing
+from event_platform.lake.listing import LakeListing
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.snapshot_cache import listed_snapshot
 from event_platform.lake.specs import TableSpec

@@ -19,7 +19,7 @@ from event_platform.events.errors import TableError
 from event_platform.lake.derived import Days, OwnAsset, due_tables, made_of_id, sources_in
 from event_platform.lake.foreign import damaged_files, foreign_dates, listed_sizes
 from event_platform.lake.lake import Lake
-from event_platform.lake.listed import LakeListing
+from event_platform.lake.listing import LakeListing
 from event_platform.lake.registry import CORRUPT_EVENTS, QUALITY_REPORT, RAW_EVENTS
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table

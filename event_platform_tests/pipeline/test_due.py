@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 
 from event_platform.events.catalog import EventType
 from event_platform.lake.lake import Lake
-from event_platform.lake.listed import LakeListing
+from event_platform.lake.listing import LakeListing
 from event_platform.lake.tables import Table
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
