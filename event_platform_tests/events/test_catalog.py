@@ -260,7 +260,7 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
         ),
         pytest.param(
             {"a": schema("a", x=nested(33, STRING))},
-            "a.yaml: properties.x: nested more than 32 objects and arrays deep; leave out the type of what is",
+            "a.yaml: properties.x: nested more than 32 objects and arrays deep; leave out the types below that",
             id="too deep",
         ),
         pytest.param(
