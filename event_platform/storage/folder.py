@@ -93,6 +93,13 @@ class FolderStore(Store):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
+    def write_whole(self, name: str, data: bytes) -> None:
+        """See Store."""
+        path = self.root / name
+        with _naming(path), _partial(path) as partial:
+            partial.write_bytes(data)
+            partial.replace(path)
+
     def write_durably(self, name: str, data: bytes) -> None:
         """See Store."""
         path = self.root / name

@@ -76,6 +76,7 @@ def test_what_was_found_is_read(built: World, judged: list[date]) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(path.read_bytes()[:-9]),
         lambda path: path.write_bytes(b"no gzip"),
+        lambda path: path.write_bytes(path.read_bytes()[:10] + b"\xff" * 20),
     ],
 )
 def test_a_damaged_file_is_of_no_consequence(
