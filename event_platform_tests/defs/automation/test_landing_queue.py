@@ -155,7 +155,7 @@ def test_an_object_of_which_no_message_tells_is_found_all_the_same(
 ) -> None:
     """By the tick that lists landing every ten minutes, and by the daily reconciliation, which asks no queue."""
     here.put(here.today, "a", told=False)
-    assert asked(tick(here, "landing_sensor", instance, listed(here, 590))) == []
+    assert asked(tick(here, "landing_sensor", instance, listed(here, 300))) == []
     found = tick(here, "landing_sensor", instance, listed(here, 600))
     assert asked(found) == [(str(here.today), str(here.today))]
     assert not is_time_to_look(found.cursor, datetime.now(UTC) + timedelta(seconds=500))
