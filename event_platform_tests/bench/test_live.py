@@ -27,7 +27,7 @@ _BURN = "import time\nwhile time.process_time() < 0.5: pass"
 _MEASURE = f"""
 import json, sys, time
 from pathlib import Path
-from bench.live_processes import adopt_orphans, ended_seconds, started, usage
+from bench.live_processes import _measured, _reap, adopt_orphans, ended_seconds, started, usage
 
 adopt_orphans()
 # What the command leaves behind is no child of it any more when it ends.
@@ -35,7 +35,9 @@ command = [sys.executable, "-c", "import subprocess, sys; subprocess.Popen([sys.
 before = ended_seconds()
 with started([*command, {_BURN!r}], None, Path(), Path("log")):
     began = usage(before)
-    time.sleep(3)
+    while _measured():
+        _reap()
+        time.sleep(0.05)
     print(json.dumps(usage(before).since(began)))
 """
 
