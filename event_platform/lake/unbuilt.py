@@ -23,7 +23,9 @@ def unbuilt_created_dates(lake: PinnedLake, tables: Iterable[Table]) -> set[date
     deduplicated = lake.deduplicated_events.snapshot()
     versions = deduplicated.source_versions(deduplicated.rows_by_date())
     others = [lake.duplicate_events, lake.unregistered_events]
-    others += [each for each in tables if each.name.startswith(f"{EVENTS_FOLDER}/") and type(each) is not FoundTable]
+    others += [
+        each for each in tables if each.name.startswith(f"{EVENTS_FOLDER}/") and not isinstance(each, FoundTable)
+    ]
     return _newer(lake.raw_events.snapshot().commits_since(0), "created_dates", deduplicated) | {
         day
         for each in others
