@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from event_platform.checks.conformance import check_dates
+from event_platform.cli.catalog import accept
 from event_platform.cli.main import main
 from event_platform.events.catalog import load_catalog
 from event_platform_tests.support.command import call, use
@@ -252,6 +253,29 @@ def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytes
     assert f"{world.root}/catalog/account.yaml: a fault nothing is written" in " ".join(shown.split())
     assert (world.root / "catalog" / "account.yaml").read_bytes() == (world.root / "before").read_bytes()
     assert [path.name for path in (world.root / "catalog").iterdir()] == ["account.yaml"]
+
+
+def test_what_is_saved_meanwhile_is_not_overwritten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an editor, while the catalog with the accepted differences is compared with the tables."""
+    saved, path = ACCOUNT + "x-owner: growth\n", world.root / "catalog" / "account.yaml"
+    monkeypatch.setattr(accept, "require_sound", lambda *_: path.write_text(saved, encoding="utf-8"))
+    assert "account.yaml: changed meanwhile; nothing is written" in " ".join(call("catalog", "accept", code=2).split())
+    assert path.read_text(encoding="utf-8") == saved
+    assert [each.name for each in path.parent.iterdir()] == ["account.yaml"]
+
+
+def test_a_file_that_an_editor_removes_is_no_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vim makes one beside those that it is to save."""
+    copy = shutil.copyfile
+
+    def gone(source: Path, target: Path) -> None:
+        if source.name == "4913":
+            source.unlink()
+        copy(source, target)
+
+    (world.root / "catalog" / "4913").touch()
+    monkeypatch.setattr(shutil, "copyfile", gone)
+    assert "x-version" in call("catalog", "accept", "--dry-run", code=1)
 
 
 @pytest.mark.parametrize(

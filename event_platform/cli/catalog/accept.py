@@ -7,7 +7,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from event_platform.cli.catalog.arrivals import as_json
-from event_platform.cli.catalog.editing import EditedSchema, edit_schemas, require_sound, write_schema
+from event_platform.cli.catalog.editing import EditedSchema, edit_schemas, require_sound, write_schemas
 from event_platform.cli.catalog.listing import CHARACTERS
 from event_platform.cli.output import OUT, visible
 from event_platform.environment import Environment
@@ -67,8 +67,7 @@ def accept_differences(
     edited = edit_schemas(folder, files, accepted)
     require_sound(lake, folder, edited)
     if not dry_run:
-        for each in edited:
-            write_schema(each.path, each.after)
+        write_schemas(edited)
     if as_object:
         _print_json(accepted, remaining, edited, written=not dry_run)
     elif dry_run:
