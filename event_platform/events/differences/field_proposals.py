@@ -11,7 +11,7 @@ from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.constraints import DOT
 from event_platform.events.differences.arrived import Arrived, Span
-from event_platform.events.differences.drafting import Definition, as_variant, draft_fields, has_column
+from event_platform.events.differences.drafting import Definition, as_variant, draft_fields, empty_types, has_column
 from event_platform.events.differences.fitting import fit, is_empty_draft
 from event_platform.events.differences.proposal import Edit, Finding, Proposal
 from event_platform.events.differences.schema_paths import SchemaPaths
@@ -92,7 +92,8 @@ class _FieldProposer:
         if found == old.definition:
             return self._has_place(path, span)
         example = self.arrived.sample.examples.get(path, "")
-        return self._proposal(_TYPE, whole, span, found, _WIDER, example)
+        is_mixed = {**old.definition, "x-mixed": None} == {**found, "x-mixed": None}
+        return self._proposal(_TYPE, whole, span, found, _MIXED if is_mixed else _WIDER, example)
 
     def _has_place(self, path: Path, span: Span) -> Proposal:
         """Return the proposal for values that fit their column as it is."""
@@ -171,9 +172,12 @@ def describe_whole(definition: Mapping[str, Any]) -> str:
 
 def _retyped(old: Mapping[str, Any], drafted: Definition) -> Definition:
     """Return the schema of a property that had no values with the type that it has now."""
-    kept = {key: value for key, value in old.items() if key not in {"type", "properties"}}
+    of_objects = {"properties"} if "properties" in drafted else {"properties", "required"}
+    kept = {key: value for key, value in old.items() if key not in {"type", *of_objects}}
     declared, is_nullable = drafted.get("type"), "null" in old.get("type", ())
     nullable: Definition = {"type": [declared, "null"]} if is_nullable and isinstance(declared, str) else {}
+    if has_column(drafted) and (empty := empty_types(old, drafted)):
+        nullable["x-mixed"] = sorted({*empty, *drafted.get("x-mixed", ())})
     if "properties" in drafted:
         nullable["properties"] = {**old.get("properties", {}), **drafted["properties"]}
     return {**kept, **drafted, **nullable}
