@@ -12,16 +12,15 @@ from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
 from event_platform_tests.events.test_proposals import Schema, accepted, proposed
 
+KEYS = st.sampled_from("pqPo")
 #: Values of which each says something: `[]`, `{}` and null are in no `_rescued` while their property has no type.
 SCALARS = st.booleans() | st.integers(-(2**55), 2**55) | st.floats(-9, 9) | st.sampled_from(["x", "", "2025-06-02"])
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner, min_size=1, max_size=3) | st.dictionaries(st.sampled_from("pqPo"), inner, min_size=1, max_size=3)
-    ),
+    lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(KEYS, inner, min_size=1, max_size=3),
     max_leaves=5,
 )
-PAYLOADS = st.lists(st.dictionaries(st.sampled_from("pqPo"), VALUES, max_size=4), min_size=1, max_size=5)
+PAYLOADS = st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_size=5)
 
 
 def drafted(*payloads: Any) -> Schema:

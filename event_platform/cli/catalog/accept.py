@@ -50,7 +50,7 @@ class Selection:
 def names_of(proposal: Proposal) -> set[str]:
     """Return the names by which the type of a difference is selected."""
     other = {proposal.path} if proposal.finding is Finding.LIKE_KNOWN else set()
-    return {proposal.event_type, key_of(proposal.event_type), *other}
+    return {proposal.event_type, key_of(proposal.event_type), *other, *proposal.names}
 
 
 def accept_differences(
@@ -60,7 +60,7 @@ def accept_differences(
     folder = environment.catalog
     files = read_catalog_files(folder)
     lake = PinnedLake(open_lake(environment.lake).storage)
-    found = find_differences(lake, files, broken_percent / 100)
+    found = find_differences(lake, files, broken_percent / 100, selection.types)
     _require_known(selection, found, files)
     accepted = [each for each in found if each.edits and selection.takes(each)]
     remaining = [each for each in found if each.finding.needs_user and each not in accepted]

@@ -157,6 +157,7 @@ class _FieldProposer:
             "" if new is None else describe_whole(new),
             action,
             () if new is None else (Edit(self.paths.pointer(path), new),),
+            names=tuple(sorted(self.arrived.names.get(path, ()))),
         )
 
 

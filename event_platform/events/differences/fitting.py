@@ -87,7 +87,7 @@ def _fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_lon
 
 
 def _fit_untyped(definition: Mapping[str, Any], shape: Shape) -> Definition | None:
-    """Return the schema of a property that had no values. It is in an array, which is whole in its column or not at all."""
+    """Return the schema of a property in an array that had no values: its column has the array whole, or not at all."""
     if not content_of(shape):
         return dict(definition)
     found = draft_whole(shape, in_array=True)
