@@ -182,6 +182,19 @@ def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -
     assert sorted(built.events("goal_set")["event_uuid"]) == ["m", "n"]
 
 
+def test_days_that_are_due_anyway_are_said_to_be(built: World) -> None:
+    """Such as after a run that was killed: the plan does not compare them, and does not say that nothing is due."""
+    add(built, team={"type": "integer"})
+    built.deliver(TUESDAY, "more", event("m", TUESDAY, team=1))
+    built.load(TUESDAY)
+    shown = " ".join(call("catalog", "backfill", "--plan").split())
+    assert f"not compared: 1 day, such as {TUESDAY} (newer events have landed): event-platform run builds" in shown
+    assert (planned()["left"], planned()["tables"][0]["days"]) == ([str(TUESDAY)], [str(WEDNESDAY)])
+    add(built)
+    shown = " ".join(call("catalog", "backfill", "--plan").split())
+    assert "nothing is due: every other day has the rows that the catalog gives it not compared: 1 day" in shown
+
+
 def test_a_table_that_cannot_be_built_is_named(built: World) -> None:
     """With what to do; exit code 1, also of the commands that build."""
     add(built, plan={"type": "integer"})

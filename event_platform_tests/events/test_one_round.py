@@ -62,3 +62,17 @@ def test_values_that_stay_in_rescued_are_said_to() -> None:
     document: Schema = {"properties": {"p": {"type": "integer"}}}
     (found,) = proposed(document, {"p": []})
     assert (found.after, found.action.partition(":")[0]) == ("type: integer, x-mixed: array", "no column has it")
+
+
+def test_keys_that_are_data_make_the_object_a_map() -> None:
+    """There is no edit: its properties go, and it needs a column of its own. An event itself cannot be a map."""
+    document: Schema = {"properties": {"days": {"type": "object", "properties": {"first": {"type": "integer"}}}}}
+    keys = {f"2025-{number:04}": number for number in range(200)}
+    (found,) = proposed(document, {"days": keys})
+    assert (found.path, found.example, found.edits) == ("days.…", '"2025-0000": 0', ())
+    assert found.action.endswith("x-map: true, additionalProperties in the place of properties, x-column: days_map")
+    values = {"type": "object", "x-map": True, "additionalProperties": {"type": "integer"}, "x-column": "days_map"}
+    assert proposed({"properties": {"days": values}}, {"days": keys}) == []
+    (found,) = proposed(document, keys)
+    assert (found.path, found.edits) == ("…", ())
+    assert "an event is no map" in found.action

@@ -288,12 +288,6 @@ def test_personal_values_are_not_shown() -> None:
     )
 
 
-def test_keys_that_are_data_are_one_proposal() -> None:
-    """Which has no edit: the object that they are in is a map."""
-    found = proposed({"properties": {}}, {f"u{number:08}": 1 for number in range(200)})
-    assert [(each.path, each.edits) for each in found] == [("…", ())]
-
-
 RULES: Schema = {
     "required": ["p", "o"],
     "properties": {

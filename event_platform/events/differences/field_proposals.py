@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from event_platform.events.column_names import UniqueNames
@@ -20,6 +21,7 @@ from event_platform.events.drift import Outcome, Path
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.evolution.contract import describe
 from event_platform.events.evolution.properties import Property
+from event_platform.events.evolution.widening import column_line
 from event_platform.events.personal import MASKED
 from event_platform.events.shapes import Shape, identifier_keys
 
@@ -32,7 +34,10 @@ _VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
 _REBUILD = "it has a place in the catalog: event-platform run rebuilds these days"
 _OTHER_KEY = "another of its keys (x-was) has the value of the column; where none has, event-platform run rebuilds it"
-_KEYS = "its keys look like data: give the object that they are in x-map: true"
+_KEYS = (
+    "its keys look like data: make the object a map: x-map: true, additionalProperties in the place of properties, {}"
+)
+_KEYS_OF_EVENT = "its keys look like data, and an event is no map: let the producer put them into an object"
 
 
 def propose_fields(paths: SchemaPaths, arrived: Arrived, taken: Sequence[str]) -> list[Proposal]:
@@ -72,9 +77,17 @@ class _FieldProposer:
         for parent, spans in levels.items():
             ids = identifier_keys(path[-1] for path in spans)
             if ids:
-                largest = max((span for path, span in spans.items() if path[-1] in ids), key=lambda each: each.events)
-                yield self._proposal(Finding.NEW_FIELD, (*parent, "…"), largest, action=_KEYS)
+                yield self._data_keys(parent, {path: span for path, span in spans.items() if path[-1] in ids})
             yield from self._drafted(parent, {path: span for path, span in spans.items() if path[-1] not in ids})
+
+    def _data_keys(self, parent: Path, spans: Mapping[Path, Span]) -> Proposal:
+        """Return the proposal for keys that are data, of an object that has columns or of the event: it has no edit."""
+        path, largest = max(spans.items(), key=lambda each: each[1].events)
+        name = self.paths.by_path[parent][1].name
+        action = _KEYS.format(column_line(name, Kind.MAP)) if name else _KEYS_OF_EVENT
+        value = self.arrived.sample.examples.get(path)
+        example = f"{msgspec.json.encode(path[-1]).decode()}: {value}" if value else ""
+        return self._proposal(Finding.NEW_FIELD, (*parent, "…"), largest, action=action, example=example)
 
     def _misfit(self, path: Path, span: Span) -> Proposal:
         shape = self.arrived.sample.shapes.get(path)
