@@ -75,6 +75,19 @@ def test_a_name_that_is_accepted_by_itself_brings_its_fields(world: World) -> No
     assert rows(world.lake.unregistered_events).is_empty()
 
 
+def test_a_name_that_is_like_a_known_one_may_be_another_event(world: World) -> None:
+    """With a schema and a table of its own, also where it differs in separators alone; unless the table is the same."""
+    call("catalog", "accept", "--new", code=2)
+    call("catalog", "accept", "order:complted", "OrderCompleted", "--new", code=0)
+    world.type(MONDAY, TUESDAY)
+    assert world.events("order_complted").select("event_uuid", "note", "_rescued").rows() == [("d", "y", None)]
+    assert world.events("OrderCompleted").select("event_uuid", "size", "_rescued").rows() == [("c", {"x": 1}, None)]
+    assert [each for each in differences() if each[0] == "like a known name"] == [
+        ("like a known name", "Order Completed")
+    ]
+    assert "Order Completed" in call("catalog", "accept", "Order Completed", "--new", code=2)
+
+
 def test_names_that_are_in_the_catalog_already_are_looked_at_before_their_days_are_rebuilt(world: World) -> None:
     """As when a name was written into the schema by hand."""
     (world.root / "catalog" / "order.yaml").write_text(

@@ -17,7 +17,15 @@ _SAME_TABLE = "the name gives the same table: one type, by x-names"
 _SAME_NAME = (
     "it differs in case and separators alone: one type, by x-names; if it is another event, write a schema for it"
 )
-_ALIKE = "if it is the same event, accept it by this name: they become one type; else write a schema with this title"
+_ALIKE = "if it is the same event, accept it by this name: they become one type; if it is another one, with --new"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person says of names that are like known ones."""
+
+    same: frozenset[str] = frozenset()  # other names of the events that they are like
+    new: frozenset[str] = frozenset()  # events of their own
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Names:
 
     spans: Mapping[str, Span]
     events: int  # of all names on the days looked at
-    meant: Mapping[str, str] = field(default_factory=dict)  # registered names that they look like
+    known: Mapping[str, EventType] = field(default_factory=dict)  # types that they are other names of
     with_ids: Collection[str] = ()
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # drafted from a sample
     examples: Mapping[str, str] = field(default_factory=dict)  # bodies
@@ -48,10 +56,9 @@ def first_names(names: Mapping[str, int]) -> dict[str, str]:
     return {name: found.setdefault(key_of(name).lower(), name) for name in ordered}
 
 
-def propose_names(catalog: Catalog, names: Names) -> Iterator[Proposal]:
+def propose_names(names: Names) -> Iterator[Proposal]:
     """Yield proposals for the names. Of new names with one table, the most frequent one is the type."""
-    known = find_known(catalog, names.spans, names.meant)
-    first = first_names({name: span.events for name, span in names.spans.items() if name not in known})
+    first = first_names({name: span.events for name, span in names.spans.items() if name not in names.known})
     for name, span in names.spans.items():
         new = Proposal(
             Finding.NEW_NAME,
@@ -68,8 +75,8 @@ def propose_names(catalog: Catalog, names: Names) -> Iterator[Proposal]:
         )
         if name in names.with_ids:
             yield replace(new, action=_ID)
-        elif name in known:
-            yield _alias(new, known[name])
+        elif name in names.known:
+            yield _alias(new, names.known[name])
         elif first[name] != name and first[name] in names.schemas:
             yield _other_name(new, first[name], _SAME_TABLE)
         elif name in names.schemas:

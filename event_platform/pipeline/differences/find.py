@@ -1,6 +1,6 @@
 """The differences between what arrives and what the catalog says."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import polars as pl
 from event_platform.events.catalog import EventType
 from event_platform.events.differences.arrived import Arrived, JoiningEvent, with_joining
 from event_platform.events.differences.field_proposals import propose_fields
-from event_platform.events.differences.name_proposals import propose_names
+from event_platform.events.differences.name_proposals import Choice, propose_names
 from event_platform.events.differences.proposal import Finding, Proposal
 from event_platform.events.differences.rescued_sample import RescuedSample
 from event_platform.events.differences.rule_proposals import propose_rules, propose_unseen
@@ -27,23 +27,21 @@ from event_platform.storage.threads import map_threads
 _ORDER = list(Finding)
 
 
-def find_differences(
-    lake: Lake, files: CatalogFiles, broken_share: float, accepted: Collection[str] = ()
-) -> list[Proposal]:
+def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choice: Choice) -> list[Proposal]:
     """Return what differs, by kind, the most frequent first: what is new first, what needs no action last.
 
-    A rule is broken if more than `broken_share` of the events of a type break it. `accepted` are names that become
-    other names of the types that they are like: what their events have is looked at as well. What that costs grows with
-    the event types and their files of thirty days.
+    A rule is broken if more than `broken_share` of the events of a type break it. What the events of names
+    have that will be in the table of a type is looked at as well. What that costs grows with the event types and their
+    files of thirty days.
     """
     with _reading(lake.unregistered_events):
-        names = read_names(lake, files.catalog, accepted)
+        names = read_names(lake, files.catalog, choice)
 
     def of_type(event_type: EventType) -> list[Proposal]:
         return _of_type(lake, files, event_type, names.joining.get(event_type.name, ()), broken_share)
 
     found = [each for proposals in map_threads(of_type, files.catalog.event_types) for each in proposals]
-    found += propose_names(files.catalog, names)
+    found += propose_names(names)
     named = [replace(each, file=files.files.get(each.event_type, "")) for each in found]
     return sorted(named, key=lambda each: (_ORDER.index(each.finding), -each.events, each.event_type, each.path))
 

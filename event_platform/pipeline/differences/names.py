@@ -9,7 +9,7 @@ import polars as pl
 from event_platform.checks.spelling import find_meant_names
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.differences.arrived import JoiningEvent, span
-from event_platform.events.differences.name_proposals import Names, find_known, first_names
+from event_platform.events.differences.name_proposals import Choice, Names, find_known, first_names
 from event_platform.events.draft import Draft
 from event_platform.events.names import MAX_EVENT_TYPES, names_like_ids, plain_name
 from event_platform.lake.files import scan_files, scan_pieces
@@ -23,11 +23,8 @@ _BODIES, _ROWS, _PIECES = 500, 20_000, 10
 _COLUMNS = ("event_name", "created_date", "body")
 
 
-def read_names(lake: Lake, catalog: Catalog, accepted: Collection[str]) -> Names:
-    """Return the names that the catalog lacks, of the newest days of the lake.
-
-    `accepted` are those that become other names of the types that they are like.
-    """
+def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
+    """Return the names that the catalog lacks, of the newest days of the lake."""
     table, rows = lake.unregistered_events.snapshot(), lake.deduplicated_events.snapshot().rows_by_date()
     days = sorted(rows)[-DAYS:]
     counts = _counts(table, days)
@@ -36,7 +33,7 @@ def read_names(lake: Lake, catalog: Catalog, accepted: Collection[str]) -> Names
     _, with_ids = names_like_ids(spans)
     others = Counter({name: count for name, count in totals.items() if name not in set(with_ids)})
     meant = find_meant_names(others, catalog.names)
-    known = find_known(catalog, others, meant)
+    known = find_known(catalog, others.keys() - choice.new, meant)
     new = Counter({name: count for name, count in others.items() if name not in known})
     first = first_names(dict(new.most_common(MAX_EVENT_TYPES)))
     sample = _read_sample(table, days, frozenset({*first, *known, *(counts.keys() & catalog.names)}))
@@ -45,16 +42,16 @@ def read_names(lake: Lake, catalog: Catalog, accepted: Collection[str]) -> Names
     for each in sample:
         if each.name in first:
             draft.add([first[each.name]], [each.body])
-        elif joined := _joined(catalog, known, each.name, accepted):
+        elif joined := _joined(catalog, known, each.name, choice.same):
             joining[joined.name].append(each)
     examples = {each.name: each.body for each in reversed(sample)}
-    return Names(spans, sum(rows[day] for day in days), meant, frozenset(with_ids), draft.schemas(), examples, joining)
+    return Names(spans, sum(rows[day] for day in days), known, frozenset(with_ids), draft.schemas(), examples, joining)
 
 
-def _joined(catalog: Catalog, known: Mapping[str, EventType], name: str, accepted: Collection[str]) -> EventType | None:
+def _joined(catalog: Catalog, known: Mapping[str, EventType], name: str, same: Collection[str]) -> EventType | None:
     """Return the type in whose table the events of a name will be: by the catalog, or by what will be accepted."""
     like = known.get(name)
-    is_accepted = like is not None and (name in accepted or plain_name(name) == plain_name(like.name))
+    is_accepted = like is not None and (name in same or plain_name(name) == plain_name(like.name))
     return like if is_accepted else catalog.by_name.get(name)
 
 
