@@ -38,8 +38,8 @@ class Stream:
     wider: frozenset[str]  # types that have columns which a catalog drafted from all has not
 
 
-#: Policies of buckets have texts and lists of texts in one field of objects in an array. A draft of all has no column for
-#: such an array; what is accepted has a variant in it.
+#: Policies of buckets have texts and lists of texts in one field of objects in an array. A draft of all has no column
+#: for such an array; what is accepted has a variant in it.
 CLOUDTRAIL_STREAM = Stream(
     "cloudtrail",
     CLOUDTRAIL,

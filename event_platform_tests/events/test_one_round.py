@@ -76,3 +76,18 @@ def test_keys_that_are_data_make_the_object_a_map() -> None:
     (found,) = proposed(document, keys)
     assert (found.path, found.edits) == ("…", ())
     assert "an event is no map" in found.action
+
+
+def test_a_key_that_is_spelled_as_another_may_be_the_same_field() -> None:
+    """Accepted, it is a column of its own; with x-was, its values are in the column that there is."""
+    user = {"user_id": {"type": "string"}}
+    document: Schema = {"properties": {**user, "o": {"type": "object", "properties": user}}}
+    event = {"userId": "a", "o": {"UserID": "b", "other": "c"}}
+    found = {each.path: each.action for each in proposed(document, event)}
+    assert found["userId"].startswith(
+        "if it is user_id with another key, x-was: [userId] in that property instead; else"
+    )
+    assert found["o.UserID"].startswith("if it is user_id with another key, x-was: [UserID]")
+    assert found["o.other"].startswith("nothing is lost")
+    same = {"user_id": {"type": "string", "x-was": ["userId"]}}
+    assert proposed({"properties": same}, {"userId": "a"}) == []

@@ -28,6 +28,7 @@ from event_platform.events.shapes import Shape, identifier_keys
 _TYPE = Finding.CHANGED_TYPE
 _NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
+_ALIKE = "if it is {} with another key, x-was: [{}] in that property instead; else "
 _WIDER = "its column has these values as well; all days of its table are rebuilt if its type is wider"
 _MIXED = "no column has it: x-mixed expects these values, which stay in _rescued"
 _VARIANT = "no other type has all values: its column has them as JSON texts"
@@ -134,7 +135,10 @@ class _FieldProposer:
             old = self.paths.by_path[path][1].definition if path in self.paths.by_path else {}
             new, action = _retyped(old, drafted), _VARIANT if "x-variant" in drafted else _ADD
             new |= {"x-personal": True} if self.paths.is_spelled_as_personal(path) else {}
-            yield self._proposal(Finding.NEW_FIELD, path, span, new, action if has_column(drafted) else _UNTYPED)
+            action = action if has_column(drafted) else _UNTYPED
+            if alike := self.paths.spelled_alike(path):
+                action = f"{_ALIKE.format(alike, path[-1])}{action}"
+            yield self._proposal(Finding.NEW_FIELD, path, span, new, action)
 
     def _level(self, parent: Path) -> UniqueNames:
         """Return the names that columns of an object can have: not those that its table has already."""

@@ -63,6 +63,11 @@ class SchemaPaths:
         """Return whether a key without a property differs from that of a personal one in case and separators alone."""
         return path not in self.by_path and plain_name(path[-1]) in self._personal_names
 
+    def spelled_alike(self, path: Path) -> str:
+        """Return the key of a property in the same object that differs in case and separators alone; else nothing."""
+        keys = (other[-1] for other in self.by_path if other and other[:-1] == path[:-1])
+        return next((key for key in keys if key != path[-1] and plain_name(key) == plain_name(path[-1])), "")
+
     def is_personal(self, path: Path) -> bool:
         """Return whether a property or what it is in is personal, or spelled as one that is."""
         if path and self.is_spelled_as_personal(path):

@@ -20,6 +20,9 @@ from event_platform.pipeline.differences.types import DAYS
 #: Bodies of a name that are read; rows that are read at once, newest days first, and how often at most.
 _BODIES, _ROWS, _PIECES = 500, 20_000, 10
 
+#: Comparisons of two names, which take about 10 µs each: a misspelled name is rarely one of the frequent ones.
+_COMPARISONS = 200_000
+
 _COLUMNS = ("event_name", "created_date", "body")
 
 
@@ -32,7 +35,7 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
     totals = Counter({name: each.events for name, each in spans.items()})
     _, with_ids = names_like_ids(spans)
     others = Counter({name: count for name, count in totals.items() if name not in set(with_ids)})
-    meant = find_meant_names(others, catalog.names)
+    meant = find_meant_names(others, catalog.names, _COMPARISONS // max(1, len(catalog.names)))
     known = find_known(catalog, others.keys() - choice.new, meant)
     new = Counter({name: count for name, count in others.items() if name not in known})
     first = first_names(dict(new.most_common(MAX_EVENT_TYPES)))
