@@ -111,3 +111,13 @@ def test_new_names_with_one_table_are_drafted_together(world: World) -> None:
     assert [each for each in differences() if each[0] not in {"broken rule", "like a known name"}] == []
     typed = world.events("cart_opened").select("event_uuid", "a", "b", "_rescued")
     assert typed.rows() == [("e", 1.0, None, None), ("f", 2.0, None, None), ("g", 2.5, "x", None)]
+
+
+def test_names_that_differ_in_an_id_are_one_difference(world: World) -> None:
+    """However many they are: none of them becomes a table."""
+    world.deliver(TUESDAY, "b.json", *(event(f"i{number}", TUESDAY, f"page:{number}") for number in range(30)))
+    world.build(MONDAY, TUESDAY)
+    found = differences()["new name", ""]
+    assert (found["event_type"], found["events"], found["edits"]) == ("page:…", 30, [])
+    assert found["action"].startswith("30 names that differ in an id alone")
+    assert not [each for each in json.loads(call("catalog", "accept", "--json"))["files"] if each["is_new"]]

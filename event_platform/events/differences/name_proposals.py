@@ -11,7 +11,7 @@ from event_platform.events.names import plain_name
 from event_platform.events.personal import MASKED, personal_paths
 
 _NEW = "its events are in unregistered_events: with a schema they move to a table of their own"
-_ID = "the name has an id in it: event_name in envelope.yaml should name no field that has one"
+_IDS = "{:,} names that differ in an id alone: event_name in envelope.yaml should name no field that has one"
 _NO_BODY = "no event of it is in the sample: draft its schema with event-platform catalog draft"
 _SAME_TABLE = "the name gives the same table: one type, by x-names"
 _SAME_NAME = (
@@ -35,7 +35,8 @@ class Names:
     spans: Mapping[str, Span]
     events: int  # of all names on the days looked at
     known: Mapping[str, EventType] = field(default_factory=dict)  # types that they are other names of
-    with_ids: Collection[str] = ()
+    with_ids: Collection[str] = ()  # names that differ in an id alone
+    pattern: str = ""  # of these, with … in the place of the id
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # drafted from a sample
     examples: Mapping[str, str] = field(default_factory=dict)  # bodies
     #: Events in unregistered_events that will be in the table of a type, by the name of the type: a sample.
@@ -59,23 +60,16 @@ def first_names(names: Mapping[str, int]) -> dict[str, str]:
 def propose_names(names: Names) -> Iterator[Proposal]:
     """Yield proposals for the names. Of new names with one table, the most frequent one is the type."""
     first = first_names({name: span.events for name, span in names.spans.items() if name not in names.known})
+    if names.with_ids:
+        found = [names.spans[name] for name in names.with_ids]
+        days = [day for span in found for day in (span.first, span.last) if day is not None]
+        like = Span(sum(span.events for span in found), min(days, default=None), max(days, default=None))
+        yield replace(_new(names, names.pattern, like), action=_IDS.format(len(found)))
     for name, span in names.spans.items():
-        new = Proposal(
-            Finding.NEW_NAME,
-            name,
-            "",
-            span.events,
-            span.events / max(1, names.events),
-            span.first,
-            span.last,
-            names.examples.get(name, ""),
-            "",
-            "",
-            _NO_BODY,
-        )
+        new = _new(names, name, span)
         if name in names.with_ids:
-            yield replace(new, action=_ID)
-        elif name in names.known:
+            continue
+        if name in names.known:
             yield _alias(new, names.known[name])
         elif first[name] != name and first[name] in names.schemas:
             yield _other_name(new, first[name], _SAME_TABLE)
@@ -85,6 +79,11 @@ def propose_names(names: Names) -> Iterator[Proposal]:
             yield replace(new, after=after, action=_NEW, edits=(Edit((), schema),))
         else:
             yield new
+
+
+def _new(names: Names, name: str, span: Span) -> Proposal:
+    share, example = span.events / max(1, names.events), names.examples.get(name, "")
+    return Proposal(Finding.NEW_NAME, name, "", span.events, share, span.first, span.last, example, "", "", _NO_BODY)
 
 
 def _alias(new: Proposal, known: EventType) -> Proposal:

@@ -33,7 +33,7 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
     counts = _counts(table, days)
     spans = {name: span(by_day.items()) for name, by_day in counts.items() if name not in catalog.names}
     totals = Counter({name: each.events for name, each in spans.items()})
-    _, with_ids = names_like_ids(spans)
+    pattern, with_ids = names_like_ids(spans)
     others = Counter({name: count for name, count in totals.items() if name not in set(with_ids)})
     meant = find_meant_names(others, catalog.names, _COMPARISONS // max(1, len(catalog.names)))
     known = find_known(catalog, others.keys() - choice.new, meant)
@@ -48,7 +48,8 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
         elif joined := _joined(catalog, known, each.name, choice.same):
             joining[joined.name].append(each)
     examples = {each.name: each.body for each in reversed(sample)}
-    return Names(spans, sum(rows[day] for day in days), known, frozenset(with_ids), draft.schemas(), examples, joining)
+    events = sum(rows[day] for day in days)
+    return Names(spans, events, known, frozenset(with_ids), pattern, draft.schemas(), examples, joining)
 
 
 def _joined(catalog: Catalog, known: Mapping[str, EventType], name: str, same: Collection[str]) -> EventType | None:
