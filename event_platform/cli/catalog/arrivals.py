@@ -85,7 +85,7 @@ def _sides(proposal: Proposal) -> str:
 def _annotation(folder: Path, proposal: Proposal) -> str:
     level = "warning" if proposal.finding.needs_user else "notice"
     title = f"{proposal.finding}: {_where(proposal)}"
-    message = f"{_seen(proposal)}: {_sides(proposal)}: {proposal.action}"
+    message = ": ".join(filter(None, [_seen(proposal), _sides(proposal), proposal.action]))
     return annotation(level, folder / proposal.file, title, message)
 
 

@@ -29,15 +29,13 @@ _TYPE = Finding.CHANGED_TYPE
 _NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
 _ALIKE = "if it is {} with another key, x-was: [{}] in that property instead; else "
-_WIDER = "its column has these values as well; all days of its table are rebuilt if its type is wider"
+_WIDER = "its column has these values as well from then on; a wider type rebuilds all days of its table"
 _MIXED = "no column has it: x-mixed expects these values, which stay in _rescued"
 _VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
 _REBUILD = "it has a place in the catalog: event-platform run rebuilds these days"
 _OTHER_KEY = "another of its keys (x-was) has the value of the column; where none has, event-platform run rebuilds it"
-_KEYS = (
-    "its keys look like data: make the object a map: x-map: true, additionalProperties in the place of properties, {}"
-)
+_KEYS = "its keys look like data, as of a map: x-map: true, additionalProperties in the place of properties, {}"
 _KEYS_OF_EVENT = "its keys look like data, and an event is no map: let the producer put them into an object"
 
 
