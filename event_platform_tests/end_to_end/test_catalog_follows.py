@@ -18,7 +18,7 @@ from event_platform.events.catalog import load_catalog
 from event_platform.events.columns import Column, typed
 from event_platform_tests.end_to_end.test_real_streams import CLOUDTRAIL, GITHUB, STREAMS
 from event_platform_tests.support.command import call, call_with, use, variables
-from event_platform_tests.support.comparison import contents
+from event_platform_tests.support.comparison import contents, rebuilt
 from event_platform_tests.support.world import World
 
 pytestmark = pytest.mark.skipif(not STREAMS.is_dir(), reason="the real streams are not beside the project")
@@ -85,15 +85,6 @@ def land(stream: Stream, world: World, objects: Iterable[Path]) -> None:
         target = world.root / "landing" / each.relative_to(STREAMS / stream.name / "landing")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(each, target)
-
-
-def rebuilt(world: World, folder: Path, days: list[date]) -> World:
-    """Return a world with the same events and catalog whose event tables are built by that alone."""
-    other = World(folder, schemas={}, start_date=world.start_date)
-    for name in ("catalog", "lake/raw_events", "lake/deduplicated_events"):
-        shutil.copytree(world.root / name, folder / name, dirs_exist_ok=True)
-    other.type(*days)
-    return other
 
 
 @pytest.mark.parametrize("stream", [CLOUDTRAIL_STREAM, GITHUB_STREAM], ids=lambda stream: stream.name)
