@@ -182,6 +182,22 @@ def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -
     assert sorted(built.events("goal_set")["event_uuid"]) == ["m", "n"]
 
 
+@pytest.mark.parametrize("command", [("run",), ("catalog", "backfill")])
+def test_a_type_with_another_title_takes_its_events_from_its_earlier_table(
+    built: World, command: tuple[str, ...]
+) -> None:
+    """In one step: no event is in both tables, or counted twice."""
+    opened = SCHEMAS["account_created"] | {"title": "account:opened", "x-names": ["account:created"]}
+    write_catalog(built.root / "catalog", {"account_created": opened})
+    (table, unregistered) = planned()["tables"]
+    assert (table["table"], table["rows"], len(table["days"])) == ("events/account_opened", 3, 3)
+    assert (unregistered["table"], unregistered["days"]) == ("unregistered_events", table["days"])
+    assert "balanced: nothing is lost" in call(*command)
+    assert built.events("account_opened").height == 3
+    assert built.lake.found_table(ACCOUNTS).snapshot().rows_by_date() == {}
+    assert planned()["tables"] == []
+
+
 def test_days_that_are_due_anyway_are_said_to_be(built: World) -> None:
     """Such as after a run that was killed: the plan does not compare them, and does not say that nothing is due."""
     add(built, team={"type": "integer"})
