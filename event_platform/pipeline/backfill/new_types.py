@@ -12,6 +12,7 @@ import polars as pl
 
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.errors import StorageError, raise_panics_as_errors
+from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.storage.polars_errors import translate_errors
@@ -44,7 +45,10 @@ def find_new_types(
 def _count(table: Snapshot, days: Sequence[date], event_types: Sequence[EventType]) -> Mapping[tuple[str, date], int]:
     """Return how many events of each type are in a table, by key and day; at most so many where it cannot be read."""
     keys = {name: each.key for each in event_types for name in each.names}
-    events = table.scan(days).filter(pl.col("event_name").is_in(list(keys)))
+    files = [file for file in table.files(days) if _may_have(file, keys)]
+    if not files:
+        return {}
+    events = scan_files(table.table, files, table.schema).filter(pl.col("event_name").is_in(list(keys)))
     key = pl.col("event_name").replace_strict(keys, return_dtype=pl.String).alias("key")
     try:
         with translate_errors(), raise_panics_as_errors():
@@ -55,3 +59,9 @@ def _count(table: Snapshot, days: Sequence[date], event_types: Sequence[EventTyp
         rows = table.rows_by_date(days)  # such as of a missing file, which a run builds again
         return {(each.key, day): count for each in event_types for day, count in rows.items()}
     return {(key, day): count for key, day, count in counts.iter_rows()}
+
+
+def _may_have(file: DataFile, names: Collection[str]) -> bool:
+    """Return whether a file may have an event of these names, by its statistics."""
+    least, most = file.minimum.get("event_name"), file.maximum.get("event_name")
+    return least is None or most is None or any(least <= name <= most for name in names)
