@@ -30,9 +30,9 @@ _ORDER = list(Finding)
 def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choice: Choice) -> list[Proposal]:
     """Return what differs, by kind, the most frequent first: what is new first, what needs no action last.
 
-    A rule is broken if more than `broken_share` of the events of a type break it. What the events of names
-    have that will be in the table of a type is looked at as well. What that costs grows with the event types and their
-    files of thirty days.
+    A rule is broken if more than `broken_share` of the events of a type break it. Events in unregistered_events that
+    will be in the table of a type, by a name that it gets or has got, are looked at as well. What that costs grows with
+    the event types and their files of thirty days.
     """
     with _reading(lake.unregistered_events):
         names = read_names(lake, files.catalog, choice)
@@ -65,10 +65,8 @@ def _of_type(
     paths, table = SchemaPaths(event_type, files.documents[event_type.name]), lake.event_table(event_type)
     with _reading(table):
         arrived = read_arrived(paths, table.snapshot(), broken_share)
-    in_table = (
-        [] if arrived is None else [*propose_rules(paths, arrived, broken_share), *propose_unseen(paths, arrived)]
-    )
+    rules = [] if arrived is None else [*propose_rules(paths, arrived, broken_share), *propose_unseen(paths, arrived)]
     if joining:
         arrived = arrived or Arrived({}, {}, {}, RescuedSample(paths))
         arrived = with_joining(arrived, paths, files.catalog.envelope.consumed, joining)
-    return [*(propose_fields(paths, arrived, event_type.path_columns) if arrived else []), *in_table]
+    return rules if arrived is None else [*propose_fields(paths, arrived, event_type.path_columns), *rules]

@@ -1,7 +1,7 @@
 """The names of events that the catalog lacks, and a sample of their bodies."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 
 import polars as pl
@@ -40,14 +40,14 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
     new = Counter({name: count for name, count in others.items() if name not in known})
     first = first_names(dict(new.most_common(MAX_EVENT_TYPES)))
     sample = _read_sample(table, days, frozenset({*first, *known, *(counts.keys() & catalog.names)}))
-    draft = Draft(catalog.envelope)
+    draft, examples = Draft(catalog.envelope), dict[str, str]()
     joining: dict[str, list[JoiningEvent]] = defaultdict(list)
     for each in sample:
+        examples.setdefault(each.name, each.body)
         if each.name in first:
             draft.add([first[each.name]], [each.body])
         elif joined := _joined(catalog, known, each.name, choice.same):
             joining[joined.name].append(each)
-    examples = {each.name: each.body for each in reversed(sample)}
     events = sum(rows[day] for day in days)
     return Names(spans, events, known, frozenset(with_ids), pattern, draft.schemas(), examples, joining)
 
@@ -68,9 +68,8 @@ def _counts(table: Snapshot, days: list[date]) -> dict[str, dict[date, int]]:
     return counts
 
 
-def _read_sample(table: Snapshot, days: list[date], names: frozenset[str]) -> list[JoiningEvent]:
-    """Return some events of each name, the newest days first."""
-    found: list[JoiningEvent] = []
+def _read_sample(table: Snapshot, days: list[date], names: frozenset[str]) -> Iterator[JoiningEvent]:
+    """Yield some events of each name, the newest days first."""
     wanted, seen = names, Counter[str]()
     files = [file for day in sorted(days, reverse=True) for file in table.files([day])]
     for number, rows in enumerate(scan_pieces(table.table, files, _ROWS)):
@@ -78,7 +77,6 @@ def _read_sample(table: Snapshot, days: list[date], names: frozenset[str]) -> li
             break
         some = rows.select(_COLUMNS).filter(pl.col("event_name").is_in(list(wanted))).collect(engine="streaming")
         read = some.group_by("event_name", maintain_order=True).head(_BODIES)
-        found += map(JoiningEvent._make, read.select(_COLUMNS).iter_rows())
+        yield from map(JoiningEvent._make, read.select(_COLUMNS).iter_rows())
         seen.update(read["event_name"])
         wanted = frozenset(name for name in wanted if seen[name] < _BODIES)
-    return found
