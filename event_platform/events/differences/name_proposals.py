@@ -14,9 +14,7 @@ _NEW = "its events are in unregistered_events: with a schema they move to a tabl
 _IDS = "{:,} names that differ in an id alone: event_name in envelope.yaml should name no field that has one"
 _NO_BODY = "no event of it is in the sample: draft its schema with event-platform catalog draft"
 _SAME_TABLE = "the name gives the same table: one type, by x-names"
-_SAME_NAME = (
-    "it differs in case and separators alone: one type, by x-names; if it is another event: accept it with --new"
-)
+_SAME_NAME = "it differs in case and separators alone: one type, by x-names; or another event, by --new"
 _ALIKE = "if it is the same event, accept it by this name: they become one type; if it is another one, with --new"
 
 
