@@ -25,7 +25,7 @@ def expire(target: Target, keep: timedelta, *, dry_run: bool) -> list[str]:
     if target.load() is None:
         return []
     if not dry_run:
-        publish(target)
+        publish(target, verify=True)
     return until_committed(target.table, lambda: _expire(target, keep, dry_run=dry_run))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError
@@ -26,7 +26,15 @@ from event_platform.publishing.iceberg.cleanup import dropped_files
 from event_platform.publishing.iceberg.delta import Changes, DeltaVersion, file_name, latest_version
 from event_platform.publishing.iceberg.files import data_file
 from event_platform.publishing.iceberg.layout import Layout, change_updates, create_updates, layout_of
-from event_platform.publishing.iceberg.manifests import Files, MissingFileError, Plan, Staged, live_files, stage
+from event_platform.publishing.iceberg.manifests import (
+    DamagedError,
+    Files,
+    MissingFileError,
+    Plan,
+    Staged,
+    live_files,
+    stage,
+)
 from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.publication import Outcome
 from event_platform.publishing.iceberg.schema import changed_types, has_same_ids
@@ -67,23 +75,27 @@ def published_version(target: Target) -> int | None:
     return found.version if found and delta and _is_of(found, delta) else None
 
 
-def publish(target: Target) -> tuple[Outcome, int | None]:
+def publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
     """Give an Iceberg table the files of the latest version of its Delta table; return the outcome, and the version.
 
+    With `verify`, a table whose version is published is rebuilt where its manifests are damaged, or name other files.
     Two publishers at once end in one snapshot for each version: who loses starts over from what the other one has left.
     Raises TableError where the table cannot be published, and errors of the catalog and the store.
     """
-    return until_committed(target.table, lambda: _publish(target))
+    return until_committed(target.table, lambda: _publish(target, verify=verify))
 
 
-def _publish(target: Target) -> tuple[Outcome, int | None]:
+def _publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
     base = target.load()  # before Delta: what is published then is not ahead, unless Delta went back
     delta = latest_version(target.table)
     if delta is None:
         return Outcome.NO_TABLE_YET, None
+    publisher = _Publisher(target, base, delta)
     if base is not None and _is_published(base, delta):
-        return Outcome.UNCHANGED, delta.version
-    return _Publisher(target, base, delta).publish(), delta.version
+        if not verify or publisher.has_files_of_delta():
+            return Outcome.UNCHANGED, delta.version
+        publisher = replace(publisher, is_damaged=True)
+    return publisher.publish(), delta.version
 
 
 def _is_published(base: IcebergTable, delta: DeltaVersion) -> bool:
@@ -105,11 +117,21 @@ class _Publisher:
     target: Target
     base: IcebergTable | None
     delta: DeltaVersion
+    is_damaged: bool = False  # what the Iceberg table has is not to be read
+
+    def has_files_of_delta(self) -> bool:
+        try:
+            return live_files(self.target.io, self._parent) == set(map(self._location, self.delta.paths))
+        except DamagedError:
+            return False
 
     def publish(self) -> Outcome:
         layout = self._kept_layout() or layout_of(self.target, self.delta, self._known)
-        is_rebuilt = self._known is not None and self._must_rebuild(self._known, layout)
-        staged = self._stage_all(layout) if is_rebuilt or self._known is None else self._stage_changes(layout)
+        try:
+            is_rebuilt = self._known is not None and self._must_rebuild(self._known, layout)
+            staged = self._stage_all(layout) if is_rebuilt or self._known is None else self._stage_changes(layout)
+        except DamagedError:
+            is_rebuilt, staged = True, self._stage_all(layout)
         dropped = self._dropped(all_of_them=is_rebuilt)
         try:
             after = self._commit(layout, staged.snapshot, dropped)
@@ -144,7 +166,7 @@ class _Publisher:
     def _must_rebuild(self, known: TableMetadata, layout: Layout) -> bool:
         """Return whether nothing of the table may stay. Raises TableError where it has to, and would be misread."""
         before = published(self._parent)
-        if before is None or before.table_id != self.delta.table_id:
+        if self.is_damaged or before is None or before.table_id != self.delta.table_id:
             return True
         if layout.schema is known.schema():
             return False
