@@ -65,7 +65,7 @@ def publish(tables: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - c
     Outcomes:
       created       the table was not in the catalog
       caught up     its files are those of the Delta table again
-      rebuilt       the Delta table was replaced, or changed in a way that Iceberg cannot follow, or metadata were damaged
+      rebuilt       from nothing: the Delta table was replaced, or changed as Iceberg cannot, or metadata were damaged
       unchanged     it was up to date
       no table yet  nothing was written to the Delta table so far
       failed        with the reason; the others are published. Exit code 1

@@ -45,7 +45,7 @@ class IcebergCatalog:
     def publish(self, tables: Sequence[Table], *, verify: bool = False) -> list[Publication]:
         """Give each Iceberg table the files of the latest version of its Delta table. Return the outcomes, in order.
 
-        With `verify`, the manifests of tables that are up to date are read, and rebuilt where they are damaged.
+        With `verify`, all manifests are read, and a table is rebuilt where they are damaged.
         Errors of a single table, and of the catalog, are in the publications, never raised.
         """
         try:

@@ -9,7 +9,8 @@ from pyiceberg.table.update import RemoveSnapshotsUpdate
 
 from event_platform.publishing.iceberg.cleanup import dropped_files, needed_files
 from event_platform.publishing.iceberg.models import model
-from event_platform.publishing.iceberg.publish import publish, published
+from event_platform.publishing.iceberg.publish import publish
+from event_platform.publishing.iceberg.summary import published
 from event_platform.publishing.iceberg.target import METADATA_FOLDER, Target, until_committed
 
 #: Delta's vacuum rounds down to hours, and goes by when a writer began to replace a file, which is before its commit.

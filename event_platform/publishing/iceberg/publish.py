@@ -21,7 +21,6 @@ from pyiceberg.table.update import (
 )
 
 from event_platform.events.errors import StorageError, TableError
-from event_platform.lake.field_ids import field_ids
 from event_platform.publishing.iceberg.cleanup import dropped_files
 from event_platform.publishing.iceberg.delta import Changes, DeltaVersion, file_name, latest_version
 from event_platform.publishing.iceberg.files import data_file
@@ -38,33 +37,11 @@ from event_platform.publishing.iceberg.manifests import (
 from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.publication import Outcome
 from event_platform.publishing.iceberg.schema import changed_types, has_same_ids
+from event_platform.publishing.iceberg.summary import Published, published, summary_of
 from event_platform.publishing.iceberg.target import Target, until_committed
 
 #: Snapshots of a table: with more than the first number, all but the newest are dropped. The history is Delta's.
 _MOST, _KEPT = 20, 10
-
-#: Keys in the summary of a snapshot: the Delta table and version that it has the files of, when that was committed, and
-#: whether its log had the field ids.
-_TABLE_ID, _VERSION, _TIMESTAMP, _HAS_IDS = "delta-table-id", "delta-version", "delta-timestamp", "delta-field-ids"
-
-
-@dataclass(frozen=True)
-class Published:
-    """What the summary of a snapshot says."""
-
-    table_id: str
-    version: int
-    timestamp: int  # of the commit in Delta's log, in Unix milliseconds; 0 if unknown
-    has_ids: bool
-
-
-def published(snapshot: Snapshot | None) -> Published | None:
-    """Return what a snapshot says of Delta; None where there is none, or somebody else has committed it."""
-    summary = None if snapshot is None else snapshot.summary
-    if summary is None or summary[_TABLE_ID] is None:
-        return None
-    version, timestamp = (int(summary[name] or 0) for name in (_VERSION, _TIMESTAMP))
-    return Published(str(summary[_TABLE_ID]), version, timestamp, summary[_HAS_IDS] == "true")
 
 
 def published_version(target: Target) -> int | None:
@@ -78,7 +55,7 @@ def published_version(target: Target) -> int | None:
 def publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
     """Give an Iceberg table the files of the latest version of its Delta table; return the outcome, and the version.
 
-    With `verify`, a table whose version is published is rebuilt where its manifests are damaged, or name other files.
+    With `verify`, all manifests are read, and the table is rebuilt where they are damaged, or name other files.
     Two publishers at once end in one snapshot for each version: who loses starts over from what the other one has left.
     Raises TableError where the table cannot be published, and errors of the catalog and the store.
     """
@@ -90,11 +67,11 @@ def _publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
     delta = latest_version(target.table)
     if delta is None:
         return Outcome.NO_TABLE_YET, None
-    publisher = _Publisher(target, base, delta)
-    if base is not None and _is_published(base, delta):
-        if not verify or publisher.has_files_of_delta():
-            return Outcome.UNCHANGED, delta.version
+    publisher, is_published = _Publisher(target, base, delta), base is not None and _is_published(base, delta)
+    if verify and not publisher.is_whole(is_published=is_published):
         publisher = replace(publisher, is_damaged=True)
+    elif is_published:
+        return Outcome.UNCHANGED, delta.version
     return publisher.publish(), delta.version
 
 
@@ -119,11 +96,13 @@ class _Publisher:
     delta: DeltaVersion
     is_damaged: bool = False  # what the Iceberg table has is not to be read
 
-    def has_files_of_delta(self) -> bool:
+    def is_whole(self, *, is_published: bool) -> bool:
+        """Return whether the manifests can be read, and, if this version is published, name its files."""
         try:
-            return live_files(self.target.io, self._parent) == set(map(self._location, self.delta.paths))
+            live = live_files(self.target.io, self._parent)
         except DamagedError:
             return False
+        return not is_published or live == set(map(self._location, self.delta.paths))
 
     def publish(self) -> Outcome:
         layout = self._kept_layout() or layout_of(self.target, self.delta, self._known)
@@ -207,15 +186,7 @@ class _Publisher:
     ) -> Staged:
         number = 1 if self._known is None else self._known.next_sequence_number()
         files = Files(self.target.io, self.target.metadata_folder, layout.schema, layout.spec)
-        return stage(files, parent, number, Plan(added, removed, self._summary()))
-
-    def _summary(self) -> dict[str, str]:
-        return {
-            _TABLE_ID: self.delta.table_id,
-            _VERSION: str(self.delta.version),
-            _TIMESTAMP: str(self.delta.timestamp),
-            _HAS_IDS: str(bool(field_ids(self.delta.delta.schema()))).lower(),
-        }
+        return stage(files, parent, number, Plan(added, removed, summary_of(self.delta)))
 
     def _data_files(self, layout: Layout, paths: Collection[str] | None) -> list[DataFile]:
         rows, location = self.delta.files(paths), self.target.location

@@ -56,9 +56,13 @@ def require_readable(lessons: PublishedTable) -> None:
 @pytest.mark.parametrize("kind", DAMAGES)
 @pytest.mark.parametrize("pattern", [LISTS, MANIFESTS])
 def test_what_is_published_is_verified_by_the_command(lessons: PublishedTable, pattern: str, kind: str) -> None:
-    """Nothing else reads the manifests of a table that is up to date."""
+    """Nothing else reads the manifests of a table that is up to date, or only got more files."""
     damage(lessons, pattern, kind)
     assert lessons.publish().outcome is Outcome.UNCHANGED
+    assert verify(lessons).outcome is Outcome.REBUILT
+    require_readable(lessons)
+    damage(lessons, pattern, kind)
+    lessons.append(rows(5))
     assert verify(lessons).outcome is Outcome.REBUILT
     require_readable(lessons)
     assert verify(lessons).outcome is Outcome.UNCHANGED
