@@ -19,7 +19,7 @@ def publish_tables(environment: Environment, names: Sequence[str], *, as_json: b
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
     iceberg = open_iceberg_catalog(environment, lake)
     tables = _select(lake, lake.every_table(catalog.event_types), names)
-    outcomes = iceberg.publish(tables)
+    outcomes = iceberg.publish(tables, verify=True)
     if as_json:
         print(json.dumps({"catalog": iceberg.name, "tables": [asdict(publication) for publication in outcomes]}))  # noqa: T201 - rich would wrap it
     else:

@@ -110,6 +110,10 @@ class Landing(ABC):
         """Return `size` bytes of an object from `start`, which is within it; fewer at its end. Errors as for `read`."""
         return _as_landing_error(lambda: self.store.read_range(name, start, size))
 
+    def is_gone(self, name: str) -> bool:
+        """Return whether an object that was listed is not there any more. Raises StorageError."""
+        return self.store.tag(name) is None
+
     def _list_days_of(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:
         survey = self.survey(omissions)
         # An object without a date may be in the ledger under a day before its last change, so it is always compared.

@@ -45,9 +45,9 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
     If an Iceberg catalog is set, a line lists the tables that are behind in it, and "iceberg" has the details; the exit
     code does not depend on it.
 
-    With --verify, the logs are not trusted: every file of every table must exist with its size, keys and rows are
-    counted in the files, and the event_uuids of each day are compared between tables. Faults are listed with their
-    days, and the exit code is 1.
+    With --verify, nothing is taken from the logs: every file of every table must exist with its size, keys and rows
+    are counted in the files, and the event_uuids of each day are compared between tables, unless newer records of the
+    day are not built yet: a run may be at work. Exit code 1, and the days, if there is any fault.
 
     \b
     Examples, the first in a script that must not continue if the totals do not balance:

@@ -13,7 +13,9 @@ from event_platform.defs.assets.deduplicated_events import DEDUPLICATED_EVENTS, 
 from event_platform.defs.checks.operation import CheckedAsset
 from event_platform.defs.checks.results import Check
 from event_platform.defs.resources.platform import RulesResource
+from event_platform.events.figures import KINDS
 from event_platform.lake.balance import DeduplicationBalance, deduplication_balances
+from event_platform.lake.file_figures import read_figure
 from event_platform.lake.lake import Lake
 
 
@@ -47,9 +49,10 @@ class _DeduplicatedFigures:
         """Count the duplicates of dates that have many, by kind and event name."""
         names: dict[date, dict[str, dict[str, int]]] = {day: {} for day in dates}
         if dates:
-            rows = self.lake.duplicate_events.snapshot().scan(dates)
-            counted = rows.group_by("created_date", "kind", "event_name").agg(pl.len()).collect(engine="streaming")
-            for day, kind, name, count in counted.sort("event_name").iter_rows():
+            duplicates = self.lake.duplicate_events.snapshot()
+            counts = read_figure(duplicates.table, duplicates.files(dates), KINDS, duplicates.schema)
+            summed = counts.group_by("created_date", "kind", "event_name").agg(pl.col("rows").sum())
+            for day, kind, name, count in summed.sort("event_name").iter_rows():
                 names[day].setdefault(kind, {})[name] = count
         return names
 

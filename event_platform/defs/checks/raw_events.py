@@ -12,7 +12,8 @@ from event_platform.defs.checks.operation import CheckedAsset
 from event_platform.defs.checks.results import Check
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.envelope import Envelope
-from event_platform.lake.balance import ArrivalBalance, arrival_balances
+from event_platform.events.figures import REASONS
+from event_platform.lake.balance import ArrivalBalance, arrival_balances, count_by_day
 from event_platform.lake.lake import Lake
 
 
@@ -36,7 +37,7 @@ class _RawFigures:
 
     def corruption(self) -> Iterator[tuple[date, Result]]:
         corrupt = self.lake.corrupt_events.snapshot()
-        reasons = rates.count_by_day(corrupt.scan(self.dates), "arrival_date", "corruption_reason")
+        reasons = count_by_day(corrupt, self.dates, REASONS)
         times = corruption.read_times(corrupt, self.dates, reasons, self.envelope, self.first_date)
         limits = self.rules.corruption_warn_above, self.rules.corruption_error_above
         for balance in self.balances:

@@ -10,7 +10,8 @@ from event_platform.defs.assets.typed_events import UNREGISTERED_EVENTS
 from event_platform.defs.checks.operation import CheckedAsset
 from event_platform.defs.checks.results import Check
 from event_platform.events.catalog import Catalog
-from event_platform.lake.balance import typing_balances
+from event_platform.events.figures import UNREGISTERED_NAMES
+from event_platform.lake.balance import count_by_day, typing_balances
 from event_platform.lake.lake import Lake
 
 
@@ -27,9 +28,7 @@ class _UnregisteredFigures:
         yield from ((balance.created_date, conservation.check_typing(balance)) for balance in balances)
 
     def names(self) -> Iterator[tuple[date, Result]]:
-        names = rates.count_by_day(
-            self.lake.unregistered_events.snapshot().scan(self.dates), "created_date", "event_name"
-        )
+        names = count_by_day(self.lake.unregistered_events.snapshot(), self.dates, UNREGISTERED_NAMES)
         registered = self.catalog.names
         yield from ((day, rates.check_unregistered(names.get(day, {}), registered)) for day in self.dates)
 

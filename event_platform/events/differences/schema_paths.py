@@ -63,6 +63,16 @@ class SchemaPaths:
         """Return whether an unknown key differs from a personal property's key only in case and separators."""
         return path not in self.by_path and plain_name(path[-1]) in self._personal_names
 
+    @cached_property
+    def _plain_keys(self) -> dict[Path, str]:
+        """The key of a property by its path, with the last key without case and separators."""
+        return {(*path[:-1], plain_name(path[-1])): path[-1] for path in self.by_path if path}
+
+    def spelled_alike(self, path: Path) -> str:
+        """Return the key of a property in the same object that differs in case and separators alone; else nothing."""
+        found = self._plain_keys.get((*path[:-1], plain_name(path[-1])), "")
+        return found if found != path[-1] else ""
+
     def is_personal(self, path: Path) -> bool:
         """Return whether a property or one that contains it is personal, or spelled like a personal one."""
         if path and self.is_spelled_as_personal(path):

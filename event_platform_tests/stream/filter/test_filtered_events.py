@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -30,10 +31,11 @@ from event_platform.stream.filter.dead_letters import DeadLetter
 from event_platform_tests.defs.automation.requests.ticking import FIRST, carry_out, reconcile, tick
 from event_platform_tests.stream.filter.firehose import NOW, SHARD, FilteredStream, record
 from event_platform_tests.support.command import call_with, variables
+from event_platform_tests.support.live import PROJECT
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 A, B, C, D = (json.dumps(event(name)).encode() for name in "abcd")
-FILTERED_EVENTS, TODAY = dg.AssetKey("filtered_events"), datetime.now(UTC).date()
+FILTERED_EVENTS = dg.AssetKey("filtered_events")
 NOON = datetime.fromtimestamp(NOW, UTC)
 
 
@@ -117,6 +119,22 @@ def letter(number: int, arrived_at: datetime = NOON) -> str:
     ).message
 
 
+def test_a_survivor_that_the_lake_cannot_read_is_found_by_its_redelivery(here: FilteredWorld) -> None:
+    """By the query of the page, and landed again: here something of another producer begins the object."""
+    archive = b"PK\x03\x04"
+    landed = [here.stream.call(each)[0] for each in (record(1, archive), record(2, A), record(3, A))]
+    assert landed == [archive, A, None]
+    here.deliver_bytes(MONDAY, "a", archive + b"\n" + A + b"\n")
+    page = (PROJECT / "docs" / "how-to" / "stream-filter.md").read_text(encoding="utf-8")
+    (query,) = re.findall(r'query --json "(.*anti join.*)"', page)
+    call_with(here.settings, "run")
+    missing = json.loads(call_with(here.settings, "query", "--json", query))
+    assert [each["body"].encode() for each in missing] == [A]
+    here.deliver_bytes(MONDAY, "b", A)
+    call_with(here.settings, "run")
+    assert json.loads(call_with(here.settings, "query", "--json", query)) == []
+
+
 def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
     """By commands, from the stream to the page: an invocation whose answer was lost is repeated, a message doubled."""
     first = here.stream.call(record(1, A), record(2, B + b"\n" + C))
@@ -158,22 +176,22 @@ def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
     assert lake_totals(here.lake, here.catalog).keys().isdisjoint({"sent", "filtered"})
 
 
-def test_a_run_takes_messages_also_where_nothing_has_landed(here: FilteredWorld) -> None:
+def test_a_run_takes_messages_also_where_nothing_has_landed(here: FilteredWorld, today: date) -> None:
     """As does the daily reconciliation, by a run of today; without any, neither does anything."""
     instance = dg.DagsterInstance.ephemeral()
     assert reconcile(here, instance).run_requests == []
     here.send(letter(1))
     (asked,) = reconcile(here, instance).run_requests or []
-    assert asked.tags[FIRST] == str(TODAY)
+    assert asked.tags[FIRST] == str(today)
     assert FILTERED_EVENTS in (asked.asset_selection or [])
     call_with(here.settings, "run")
     assert (here.keys, here.messages) == ([(f"{SHARD}:1", 0)], 0)
     assert "starting Dagster" not in call_with(here.settings, "run")
 
 
-def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWorld) -> None:
+def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWorld, today: date) -> None:
     """Beside what has landed; Dagster has the events that it took by the days on which they arrived."""
-    here.deliver(TODAY, "a", event("a", TODAY))
+    here.deliver(today, "a", event("a", today))
     here.send(letter(1), letter(2, NOON + timedelta(days=1)))
     instance = dg.DagsterInstance.ephemeral()
     carry_out(here, tick(here, "landing_sensor", instance), instance)
@@ -181,7 +199,7 @@ def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWor
     records = instance.fetch_materializations(FILTERED_EVENTS, limit=10).records
     found = [each.asset_materialization for each in records if each.asset_materialization]
     assert {each.partition: each.metadata["events_taken"].value for each in found} == {
-        str(TODAY): 0,
+        str(today): 0,
         str(MONDAY): 1,
         str(TUESDAY): 1,
     }
