@@ -93,7 +93,7 @@ def _own_home(_no_settings: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 @pytest.fixture
 def today() -> date:
-    """The day (UTC) of a test, which does not end before the test: that is why one before midnight waits."""
+    """The current day (UTC), which does not end before the test: shortly before midnight the fixture waits."""
     if (left := 86_400 - time.time() % 86_400) < _LONGEST:
         time.sleep(left + 1)
     return datetime.now(UTC).date()

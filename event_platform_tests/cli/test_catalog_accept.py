@@ -262,7 +262,7 @@ def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytes
 
 
 def test_what_is_saved_meanwhile_is_not_overwritten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an editor, while the catalog with the accepted differences is compared with the tables."""
+    """An editor may save a schema while `accept` compares the accepted differences with the tables."""
     saved, path = ACCOUNT + "x-owner: growth\n", world.root / "catalog" / "account.yaml"
     monkeypatch.setattr(accept, "require_sound", lambda *_: path.write_text(saved, encoding="utf-8"))
     assert "account.yaml: changed meanwhile; nothing is written" in " ".join(call("catalog", "accept", code=2).split())
@@ -271,7 +271,7 @@ def test_what_is_saved_meanwhile_is_not_overwritten(world: World, monkeypatch: p
 
 
 def test_a_file_that_an_editor_removes_is_no_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Vim makes one beside those that it is to save."""
+    """Vim writes a temporary file beside the one that it saves."""
     copy = shutil.copyfile
 
     def gone(source: Path, target: Path) -> None:

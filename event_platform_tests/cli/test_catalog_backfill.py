@@ -186,7 +186,7 @@ def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -
 def test_a_type_with_another_title_takes_its_events_from_its_earlier_table(
     built: World, command: tuple[str, ...]
 ) -> None:
-    """In one step: no event is in both tables, or counted twice."""
+    """In one rebuild: no event is in both tables, or counted twice."""
     opened = SCHEMAS["account_created"] | {"title": "account:opened", "x-names": ["account:created"]}
     write_catalog(built.root / "catalog", {"account_created": opened})
     (table, unregistered) = planned()["tables"]
@@ -199,7 +199,7 @@ def test_a_type_with_another_title_takes_its_events_from_its_earlier_table(
 
 
 def test_days_that_are_due_anyway_are_said_to_be(built: World) -> None:
-    """Such as after a run that was killed: the plan does not compare them, and does not say that nothing is due."""
+    """After a killed run, for example: the plan does not compare these days, and does not claim that nothing is due."""
     add(built, team={"type": "integer"})
     built.deliver(TUESDAY, "more", event("m", TUESDAY, team=1))
     built.load(TUESDAY)

@@ -200,7 +200,7 @@ def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
 
 
 def test_an_object_that_goes_meanwhile_is_named_and_left_out(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of landing is read, which takes its time; what the others hold is drafted."""
+    """All of landing is read, which takes time; the schema is drafted from the other objects."""
     gone, _ = home.deliver(MONDAY, "a", event("u1")), home.deliver(MONDAY, "b", event("u2"))
     read = FolderLanding.read
 

@@ -1,4 +1,4 @@
-"""Events under another name of a type: what they bring is seen, and accepted, together with the name."""
+"""Events under another name of a type: their fields are proposed, and accepted, together with the name."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SCHEMA = {"title": "order:completed", "properties": {"total": {"type": "integer"
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A type with an event, and events under three other names, two of which have a field that it lacks."""
+    """A type with one event, and events under three other names, two of them with a field that the type lacks."""
     world = World(tmp_path, schemas={"order": SCHEMA})
     world.deliver(
         TUESDAY,
@@ -30,13 +30,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def differences(code: int = 1) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return what `catalog diff` finds, by kind and field."""
+    """Return the differences of `catalog diff`, by kind and field."""
     found = json.loads(call("catalog", "diff", "--json", code=code))["differences"]
     return {(each["finding"], each["path"]): each for each in found}
 
 
 def test_what_another_name_brings_is_accepted_with_it(world: World) -> None:
-    """Names that differ in case and separators, with their fields; after one rebuild nothing of them is left."""
+    """Names that differ in case and separators are accepted with their fields; after one rebuild no difference remains.
+    """
     found = differences()
     assert list(found) == [
         ("like a known name", "Order Completed"),
@@ -62,7 +63,7 @@ def test_what_another_name_brings_is_accepted_with_it(world: World) -> None:
 
 
 def test_a_name_that_is_accepted_by_itself_brings_its_fields(world: World) -> None:
-    """And no others: what is not of its events is left."""
+    """Fields of other events are not accepted."""
     accepted = json.loads(call("catalog", "accept", "order:complted", "--json", code=0))
     assert [(each["finding"], each["path"]) for each in accepted["accepted"]] == [
         ("like a known name", "order:complted"),
@@ -76,7 +77,7 @@ def test_a_name_that_is_accepted_by_itself_brings_its_fields(world: World) -> No
 
 
 def test_a_name_that_is_like_a_known_one_may_be_another_event(world: World) -> None:
-    """With a schema and a table of its own, also where it differs in separators alone; unless the table is the same."""
+    """It gets its own schema and table, even if it differs only in separators, unless the table is the same."""
     call("catalog", "accept", "--new", code=2)
     call("catalog", "accept", "order:complted", "OrderCompleted", "--new", code=0)
     world.type(MONDAY, TUESDAY)
@@ -89,7 +90,7 @@ def test_a_name_that_is_like_a_known_one_may_be_another_event(world: World) -> N
 
 
 def test_names_that_are_in_the_catalog_already_are_looked_at_before_their_days_are_rebuilt(world: World) -> None:
-    """As when a name was written into the schema by hand."""
+    """For example when a user wrote the name into the schema."""
     (world.root / "catalog" / "order.yaml").write_text(
         json.dumps(SCHEMA | {"x-names": ["order:complted"]}), encoding="utf-8"
     )
@@ -97,7 +98,7 @@ def test_names_that_are_in_the_catalog_already_are_looked_at_before_their_days_a
 
 
 def test_new_names_with_one_table_are_drafted_together(world: World) -> None:
-    """The schema has the fields of all of them."""
+    """The schema has the fields of all these names."""
     world.deliver(
         TUESDAY,
         "b.json",
@@ -114,7 +115,7 @@ def test_new_names_with_one_table_are_drafted_together(world: World) -> None:
 
 
 def test_names_that_differ_in_an_id_are_one_difference(world: World) -> None:
-    """However many they are: none of them becomes a table."""
+    """Regardless of their number: none of them becomes a table."""
     world.deliver(TUESDAY, "b.json", *(event(f"i{number}", TUESDAY, f"page:{number}") for number in range(30)))
     world.build(MONDAY, TUESDAY)
     found = differences()["new name", ""]

@@ -57,7 +57,7 @@ def test_faults_end_it_with_1_and_the_days(built: World) -> None:
 
 
 def test_days_with_newer_records_are_not_compared(built: World) -> None:
-    """A run may be at work on them, or has left them half-way; `status` says that they are due."""
+    """A run is building them, or has failed before it built them; `status` shows them as due."""
     built.deliver(TUESDAY, "b", event("new", MONDAY))
     built.load(TUESDAY)
     shown = CliRunner().invoke(main, ["status", "--verify"])

@@ -44,7 +44,7 @@ def test_one_check_does_not_hide_another(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_checks_do_not_wait_for_each_other() -> None:
-    """Ten that can only end together do."""
+    """Ten checks that can only end together do end."""
     together = threading.Barrier(10)
 
     def waits() -> Finding:

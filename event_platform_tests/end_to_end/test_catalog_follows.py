@@ -1,4 +1,4 @@
-"""A catalog that is drafted from the first part of a real stream, and follows what the rest brings.
+"""A catalog that is drafted from the first part of a real stream, and follows the changes of the other parts.
 
 The streams are in a folder `shared/data` beside the project, and not part of it.
 """
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not STREAMS.is_dir(), reason="the real streams a
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream with what comes of it."""
+    """A stream and the expected results."""
 
     name: str
     envelope: dict[str, Any]
@@ -80,7 +80,7 @@ def catalog_types(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def land(stream: Stream, world: World, objects: Iterable[Path]) -> None:
-    """Copy objects of a stream to where a world finds them."""
+    """Copy objects of a stream to the landing folder of a world."""
     for each in objects:
         target = world.root / "landing" / each.relative_to(STREAMS / stream.name / "landing")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +91,10 @@ def land(stream: Stream, world: World, objects: Iterable[Path]) -> None:
 def test_it_becomes_the_catalog_that_is_drafted_from_all(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one round: every property has the same type, each row is that of a lake built by the last catalog alone.
+    """After one round every property has the same type, and each row equals that of a lake built with the last catalog.
 
-    What is left to judge are properties that every event of the first part had a value of, and that are null in a few
-    of later ones: a draft of all has them as null or not required.
+    The only remaining differences are properties that every event of the first part had, and that are null in a few
+    later events: a draft of all parts has them as null or not required.
     """
     world = World(tmp_path / "world", schemas={}, envelope=stream.envelope, start_date=stream.days[0])
     use(monkeypatch, world)

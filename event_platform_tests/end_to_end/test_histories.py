@@ -1,6 +1,6 @@
-"""Streams as people have them, day by day: what changes is accepted in one round, and only what the plan says is built.
+"""Realistic streams, day by day: changes are accepted in one round, and only the planned days are built.
 
-At the end every row is that of a lake that the last catalog has built alone.
+At the end every row equals that of a lake built with the last catalog alone.
 """
 
 import json
@@ -20,12 +20,12 @@ DAYS = [MONDAY + timedelta(number) for number in range(4)]
 
 
 def track(event: str, properties: Record, **around: Any) -> Record:
-    """An event as of Segment: an array of objects, and an event name that libraries spell in their own ways."""
+    """An event as Segment sends it: an array of objects, and an event name that each library spells differently."""
     return {"event": event, "properties": properties, "context": {"library": {"version": "4.1"}}, **around}
 
 
 def row(table: str, operation: str, before: Any, after: Any) -> Record:
-    """A change of a row as of Debezium: one side is null for days."""
+    """A change of a row as Debezium sends it: one side is null for days."""
     return {"event": table, "op": operation, "before": before, "after": after, "source": {"db": "shop"}}
 
 
@@ -100,13 +100,13 @@ HISTORIES: dict[str, list[list[Record]]] = {
 
 
 def accept(code: int) -> dict[str, Any]:
-    """Accept all differences, or say what would be accepted."""
+    """Accept all differences, or return the output of a dry run."""
     found: dict[str, Any] = json.loads(call("catalog", "accept", "--json", *(["--dry-run"] if code else []), code=code))
     return found
 
 
 def build_planned(world: World) -> None:
-    """Build the days of the tables that the plan names, and these alone."""
+    """Build the planned days of the planned tables, and nothing else."""
     keys = {world.lake.event_table(each).name: each.key for each in world.catalog.event_types}
     plan = json.loads(call("catalog", "backfill", "--plan", "--json").splitlines()[-1])
     for day in map(date.fromisoformat, sorted({day for table in plan["tables"] for day in table["days"]})):
@@ -118,7 +118,7 @@ def build_planned(world: World) -> None:
 def test_what_changes_is_accepted_in_one_round(
     history: list[list[Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The catalog is drafted from the first day, and follows the others."""
+    """The catalog is drafted from the first day, and follows the other days."""
     envelope = {"event_uuid": "id", "event_name": "event", "created_at": {"field": "at", "unit": "s"}}
     world = World(tmp_path / "world", schemas={}, envelope=envelope)
     use(monkeypatch, world)

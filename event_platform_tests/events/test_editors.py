@@ -1,4 +1,4 @@
-"""Editors at work in the folder of a catalog: what they put beside a file for a moment is no part of it."""
+"""Editors in the folder of a catalog: their temporary files are not part of the catalog."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from event_platform_tests.support.world import World
 
 
 def test_the_lock_of_an_editor_is_no_file_of_the_catalog(world: World) -> None:
-    """Emacs marks a file with unsaved changes by a link that leads nowhere."""
+    """Emacs marks a file with unsaved changes by a dangling link."""
     write_functions(world, FUNCTIONS)
     before = world.catalog
     for path in list((world.root / "catalog").rglob("*.*")):
@@ -22,7 +22,7 @@ def test_the_lock_of_an_editor_is_no_file_of_the_catalog(world: World) -> None:
 
 
 def test_a_file_that_goes_after_it_was_read_is_read_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalog and its documents are those of one moment."""
+    """A catalog and its documents are read at the same moment."""
 
     def read_and_move(path: Path) -> Any:
         document = read_document(path)

@@ -1,4 +1,4 @@
-"""What is accepted once needs no second look: after a rebuild, nothing that was sampled is proposed again."""
+"""One round of accepting is enough: after a rebuild, no sampled difference is proposed again."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ PAYLOADS = st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_s
 
 
 def drafted(*payloads: Any) -> Schema:
-    """Return the schema that is drafted from payloads."""
+    """Return the schema drafted from payloads."""
     draft = Draft(Envelope())
     draft.add(["a"] * len(payloads), map(json.dumps, payloads))
     return draft.schemas()["a"]
@@ -32,7 +32,7 @@ def drafted(*payloads: Any) -> Schema:
 
 @given(before=PAYLOADS, after=PAYLOADS)
 def test_one_round_is_enough(before: list[Any], after: list[Any]) -> None:
-    """Whatever a catalog was drafted from, and whatever comes then."""
+    """For any draft and any later events."""
     document = drafted(*before)
     document = accepted(document, proposed(document, *before, *after))
     assert proposed(document, *before, *after) == []
@@ -41,7 +41,7 @@ def test_one_round_is_enough(before: list[Any], after: list[Any]) -> None:
 @pytest.mark.parametrize("empty", [{}, [], {"a": None}, {"a": {}, "b": []}])
 @pytest.mark.parametrize("value", [1, "x", "2025-06-02", True, [1], [[{"a": 1}]], {"c": 1}])
 def test_empty_values_that_the_schema_has_are_expected_beside_the_first_type(empty: Any, value: Any) -> None:
-    """At the top, and in objects in an array, which has no column unless each of its items has a place."""
+    """At the top level, and for objects in an array, which has a column only if every item fits."""
     events = [{"p": empty, "list": [{"q": empty, "r": 1}]}, {"p": value, "list": [{"q": value, "r": 1}]}]
     document = drafted(events[0])
     document = accepted(document, proposed(document, *events))
@@ -49,7 +49,7 @@ def test_empty_values_that_the_schema_has_are_expected_beside_the_first_type(emp
 
 
 def test_what_is_empty_in_an_array_needs_no_place() -> None:
-    """The array keeps its column, and gets the fields that come."""
+    """The array keeps its column, and gets the new fields."""
     before = {"list": [{"a": 1, "none": {}, "some": {}}]}
     document = drafted(before)
     (found,) = proposed(document, before, {"list": [{"a": 1, "none": {}, "some": {"b": 2}}]})
@@ -65,7 +65,10 @@ def test_values_that_stay_in_rescued_are_said_to() -> None:
 
 
 def test_keys_that_are_data_make_the_object_a_map() -> None:
-    """There is no edit: its properties go, and it needs a column of its own. An event itself cannot be a map."""
+    """No edit is proposed, because the properties would be removed and the object needs a new column.
+
+    An event cannot be a map.
+    """
     document: Schema = {"properties": {"days": {"type": "object", "properties": {"first": {"type": "integer"}}}}}
     keys = {f"2025-{number:04}": number for number in range(200)}
     (found,) = proposed(document, {"days": keys})
@@ -79,7 +82,7 @@ def test_keys_that_are_data_make_the_object_a_map() -> None:
 
 
 def test_a_key_that_is_spelled_as_another_may_be_the_same_field() -> None:
-    """Accepted, it is a column of its own; with x-was, its values are in the column that there is."""
+    """If accepted, it gets its own column; with x-was, its values are in the existing column."""
     user = {"user_id": {"type": "string"}}
     document: Schema = {"properties": {**user, "o": {"type": "object", "properties": user}}}
     event = {"userId": "a", "o": {"UserID": "b", "other": "c"}}

@@ -66,7 +66,7 @@ def test_views_show_the_rows_of_the_tables(
 
 
 def test_fields_of_objects_are_known_at_any_depth(tmp_path: Path) -> None:
-    """In arrays and maps as well: not every warehouse can have them."""
+    """In arrays and maps as well: some warehouses cannot have all names."""
     world = World(tmp_path)
     field = pl.Struct({"größe": pl.Int64()})
     by_key = pl.Map(pl.String(), pl.Struct({"x": field}))

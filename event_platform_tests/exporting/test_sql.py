@@ -237,7 +237,7 @@ def test_a_value_is_written_as_it_is_or_refused() -> None:
 
 
 def test_redshift_has_whole_records_in_a_schema_of_their_own() -> None:
-    """Who may use an external schema reads all of its tables: analysts use one whose role does not read records."""
+    """A user of an external schema may read all its tables: analysts use a schema whose role cannot read records."""
     warehouse = opened("redshift", iam_role="arn:events", records_iam_role="arn:records")
     assert (warehouse.source(RAW)[0], warehouse.source(PLAIN)[0]) == (
         "event_platform_records",
@@ -253,7 +253,8 @@ def test_redshift_has_whole_records_in_a_schema_of_their_own() -> None:
 
 
 def test_pages_keep_all_whole_records_from_analysts() -> None:
-    """Where a warehouse grants nothing, or reads them by a role of AWS: the rules of the pages name all such tables."""
+    """For warehouses that grant nothing or read with an AWS role, the rules on the pages name all tables with records.
+    """
     records = [spec.name for spec in (*PLATFORM_TABLES, FILTERED_EVENTS) if "body" in spec.schema]
     trino, redshift, index = (
         (PAGES / f"{name}.md").read_text(encoding="utf-8") for name in ("trino", "redshift", "index")

@@ -35,14 +35,14 @@ def raw(proxy: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tab
 
 
 def kept_file() -> Path:
-    """Return what is kept of raw_events, which alone has figures of objects."""
+    """Return the cache file of raw_events, the only table with figures of objects."""
     folder = Path.home() / ".cache" / "event-platform" / "figures"
     (found,) = (path for path in folder.iterdir() if b'"objects"' in path.read_bytes())
     return found
 
 
 def footers_read(table: Table, proxy: FaultyS3) -> int:
-    """Read a figure as a new process does; return how many footers that took."""
+    """Read a figure as a new process does; return the number of footers read."""
     file_figures._READ.clear()
     snapshot = table.snapshot()
     proxy.set()
@@ -51,14 +51,14 @@ def footers_read(table: Table, proxy: FaultyS3) -> int:
 
 
 def test_no_process_reads_what_another_one_has_written(raw: Table, proxy: FaultyS3) -> None:
-    """In a new container, of which nothing is kept, one does, and the next ones do not."""
+    """In a new container with an empty cache one process reads the footers, and the next processes do not."""
     assert footers_read(raw, proxy) == 0
     kept_file().unlink()
     assert [footers_read(raw, proxy), footers_read(raw, proxy)] == [2, 0]
 
 
 def test_figures_are_used_as_they_were_written_or_not_at_all(raw: Table, proxy: FaultyS3) -> None:
-    """The footers are read then, and their figures kept, unless the folder cannot be used."""
+    """Otherwise the footers are read, and their figures cached, unless the folder cannot be used."""
     file = kept_file()
     whole = file.read_bytes()
     for spoiled in (
@@ -76,7 +76,7 @@ def test_figures_are_used_as_they_were_written_or_not_at_all(raw: Table, proxy: 
 
 
 def age(path: Path) -> None:
-    """Have a file be of the day before."""
+    """Set the time of a file to the day before."""
     then = time.time() - 24 * 60 * 60
     os.utime(path, (then, then))
 
@@ -84,7 +84,7 @@ def age(path: Path) -> None:
 def test_what_is_kept_is_for_the_user_alone_and_begins_again_each_day(
     raw: Table, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where it is too long; what is asked for is kept again."""
+    """It also begins again when it is too long; requested figures are then cached again."""
     file = kept_file()
     assert (file.parent.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     (first, *_), lines = raw.snapshot().files(), file.read_bytes().split()

@@ -72,7 +72,7 @@ def test_a_table_of_people_is_verified_and_may_be_written_by_anything(built: Wor
 
 
 def build_more(world: World) -> None:
-    """Let a run load and build what has landed since: of each day, records for every table."""
+    """Let a run load and build new records: for each day, records for every table."""
     for day in (MONDAY, TUESDAY):
         more = [event(f"{day}new", day), event(f"{day}new", day), event(f"y{day}", day, name="beta:new")]
         world.deliver(day, f"b{len(list(world.root.rglob('landing/**/b*')))}", *more, "{broken")
@@ -80,7 +80,7 @@ def build_more(world: World) -> None:
 
 
 def test_what_a_run_does_meanwhile_is_no_fault(built: World) -> None:
-    """Files are counted for minutes, while others go on: all tables are those of one moment."""
+    """Counting takes minutes, while runs commit: all tables are read as of one moment."""
     runs = iter([1])
 
     def run_once(*_: object) -> None:
@@ -107,7 +107,7 @@ def test_what_a_run_does_meanwhile_is_no_fault(built: World) -> None:
 def test_tables_between_which_a_run_commits_are_not_compared(
     built: World, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says of which days, and looks for their files all the same."""
+    """The output names these days, and their files are still looked for."""
     runs, opening = iter([1]), Table.snapshot
     monkeypatch.setattr(
         "event_platform.lake.verification.map_threads", lambda open_table, tables, _: [*map(open_table, tables)]

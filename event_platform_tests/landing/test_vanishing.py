@@ -1,4 +1,4 @@
-"""Objects that somebody deletes between the listing of landing and the look at them."""
+"""Objects that are deleted between the listing of landing and the reading."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from event_platform_tests.support.world import MONDAY, World, event
 
 
 def test_a_link_that_is_deleted_is_no_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when another one takes its place; one that leads nowhere is a fault."""
+    """For example because a new link replaces it; a dangling link is a fault."""
     kept = world.deliver(MONDAY, "a", event("u1"))
     resolve, omissions = os.path.realpath, Omissions()
 
@@ -29,7 +29,7 @@ def test_a_link_that_is_deleted_is_no_fault(world: World, monkeypatch: pytest.Mo
 
 
 def test_a_sample_is_of_the_objects_that_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a rule of the bucket, say, that deletes what is old."""
+    """For example when a rule of the bucket deletes old objects."""
     gone, _ = world.deliver(MONDAY, "a", event("u1")), world.deliver(MONDAY, "b", event("u2"))
     read = FolderLanding.read
 

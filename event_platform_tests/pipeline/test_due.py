@@ -51,7 +51,7 @@ def test_files_that_come_after_the_listing_are_not_missing(world: World, monkeyp
 
 
 def test_files_that_come_while_they_are_listed_are_not_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another run may commit to a table of which the files are listed, and the log is not; a folder has no order."""
+    """Another run may commit after the log was listed and before the files are: folders have no order."""
     world.deliver(MONDAY, "a", event("u1"))
     world.build(MONDAY)
     walk, table, seen = os.walk, Path(world.lake.deduplicated_events.uri), list[str]()

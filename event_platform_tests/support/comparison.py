@@ -35,7 +35,7 @@ def contents(lake: Lake, catalog: Catalog, *, without: tuple[str, ...] = ()) -> 
 
 
 def rebuilt(world: World, folder: Path, days: Sequence[date]) -> World:
-    """Return a world with the same events and catalog whose event tables are built by that catalog alone."""
+    """Return a world with the same events and catalog, but event tables built only with that catalog."""
     other = World(folder, schemas={}, start_date=world.start_date)
     for name in ("catalog", "lake/raw_events", "lake/deduplicated_events"):
         shutil.copytree(world.root / name, folder / name, dirs_exist_ok=True)

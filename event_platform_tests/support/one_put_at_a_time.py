@@ -1,9 +1,9 @@
-"""A server of moto in which, as in S3, of two who write the same object on a condition one is refused.
+"""A server of moto that, like S3, refuses one of two concurrent conditional writes of the same object.
 
     python one_put_at_a_time.py -H 127.0.0.1 -p <port>
 
-moto looks whether the condition holds, and then writes, while others do the same. So it does with messages of SQS: of
-two that are deleted at once, one would come back.
+moto checks the condition and then writes, without a lock between. It deletes messages of SQS in the same way: if two
+are deleted at once, one may return.
 """
 
 import threading

@@ -37,12 +37,12 @@ class QueueWorld(World):
 
     @property
     def yesterday(self) -> date:
-        """A day that a listing comes to last."""
+        """A day that listings reach late."""
         return self.today - timedelta(days=1)
 
     @property
     def old(self) -> date:
-        """A day of long ago."""
+        """A day of the distant past."""
         return self.today - timedelta(days=60)
 
     @property
@@ -90,7 +90,7 @@ def sqs() -> "SQSClient":
 
 @pytest.fixture
 def here(world: World, bucket: str, today: date, monkeypatch: pytest.MonkeyPatch) -> QueueWorld:
-    """An empty bucket, and a queue that it has told that it is told."""
+    """An empty bucket, and a queue that it notifies."""
     # A message comes again at once, not after minutes: so a tick receives one batch, or it would be the same again.
     monkeypatch.setattr("event_platform.landing.notifications._MOST_BATCHES", 1)
     url = sqs().create_queue(QueueName=f"{bucket}-landed", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
@@ -113,7 +113,7 @@ def listed(here: QueueWorld, seconds_ago: int = 0) -> str:
 def test_a_message_leads_to_its_day_and_stays_until_its_object_is_in_the_ledger(
     here: QueueWorld, instance: dg.DagsterInstance
 ) -> None:
-    """Also on a day that a listing comes to late, and none else; it is not asked for again, nor is landing listed."""
+    """Even on a day that listings reach late, and only there; it is not requested again, and landing is not listed."""
     here.put(here.yesterday, "untold", told=False)
     here.put(here.old, "a b+c%")  # as in a URL: a+b%2Bc%25
     cursor = listed(here)
@@ -188,7 +188,7 @@ def test_messages_that_have_nothing_to_wait_for_are_deleted(
 def test_an_object_without_a_date_in_its_path_is_looked_for_on_every_day(
     here: QueueWorld, instance: dg.DagsterInstance
 ) -> None:
-    """It keeps the day on which it was first seen, which no message knows."""
+    """It keeps the day on which it was first seen, which messages do not contain."""
     here.put(here.old, "a", told=False)
     put(here.bucket, "landing/undated", ndjson(event("u1", here.today)))
     days = [(str(day), str(day)) for day in (here.old, here.today)]

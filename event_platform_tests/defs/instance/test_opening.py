@@ -173,7 +173,7 @@ def test_an_event_log_that_is_none_is_reported(opened: Path) -> None:
 
 
 def test_a_database_that_is_locked_is_not_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process writes to it: nobody is told to delete it."""
+    """Another process is writing to it, so no message proposes to delete it."""
     file = tmp_path / "runs.db"
     monkeypatch.setattr("sqlite3.connect", partial(sqlite3.connect, timeout=0))
     with closing(sqlite3.connect(file)) as other:

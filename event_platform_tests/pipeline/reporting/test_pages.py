@@ -165,7 +165,7 @@ def test_a_page_that_cannot_be_written_fails_the_step(built: World, page: str, m
 
 
 def test_nobody_reads_half_a_page(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor finds the end of another report's page behind it: each is there whole, or as it was."""
+    """Nor the end of another report's page behind it: each page is complete, old or new."""
     write, seen = Path.write_bytes, list[bool]()
 
     def in_halves(path: Path, data: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Metadata that are lost or damaged, as by a rule of the bucket or a power cut, are made again from the Delta table."""
+"""Lost or damaged metadata, after a rule of the bucket or a power cut, are written again from the Delta table."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,7 +34,7 @@ def lessons(tmp_path: Path) -> PublishedTable:
 
 
 def damage(lessons: PublishedTable, pattern: str, kind: str) -> None:
-    """Damage files of the metadata, and forget what this process knows of them."""
+    """Damage files of the metadata, and clear the caches of this process."""
     for path in (Path(lessons.uri) / "_iceberg").glob(pattern):
         DAMAGES[kind](path)
     file_io._KEPT.clear()
@@ -47,7 +47,7 @@ def verify(lessons: PublishedTable) -> Publication:
 
 
 def require_readable(lessons: PublishedTable) -> None:
-    """Compare the rows, as pyiceberg and polars read them with nothing of the platform."""
+    """Compare the rows that pyiceberg and polars read without the platform."""
     lessons.require_equal_rows()
     (found,) = by_polars([lessons.iceberg.metadata_location], Store(), Path())
     assert found.sort("n").select("n").to_dicts() == lessons.delta_rows().select("n").to_dicts()
@@ -56,7 +56,7 @@ def require_readable(lessons: PublishedTable) -> None:
 @pytest.mark.parametrize("kind", DAMAGES)
 @pytest.mark.parametrize("pattern", [LISTS, MANIFESTS])
 def test_what_is_published_is_verified_by_the_command(lessons: PublishedTable, pattern: str, kind: str) -> None:
-    """Nothing else reads the manifests of a table that is up to date, or only got more files."""
+    """Only the command reads the manifests of a table that is up to date or only got more files."""
     damage(lessons, pattern, kind)
     assert lessons.publish().outcome is Outcome.UNCHANGED
     assert verify(lessons).outcome is Outcome.REBUILT
@@ -74,7 +74,7 @@ def test_what_is_published_is_verified_by_the_command(lessons: PublishedTable, p
 @pytest.mark.parametrize("kind", DAMAGES)
 @pytest.mark.parametrize("pattern", [LISTS, MANIFESTS])
 def test_a_run_rebuilds_what_it_cannot_read(lessons: PublishedTable, pattern: str, kind: str) -> None:
-    """Where files are replaced it reads manifests; before a vacuum, all of them."""
+    """It reads manifests if files are replaced; before a vacuum it reads all of them."""
     damage(lessons, pattern, kind)
     lessons.replace(rows(3, 4), day=1)
     assert lessons.publish().outcome is Outcome.REBUILT
@@ -103,7 +103,7 @@ def test_a_store_that_does_not_answer_is_no_damage(lessons: PublishedTable, monk
 
 
 def test_a_catalog_that_is_no_database_is_named(lessons: PublishedTable, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what to do: once it is gone, everything is published again."""
+    """The message has the remedy: delete the file, and everything is published again."""
     monkeypatch.setenv("EVENT_PLATFORM_LAKE", str(lessons.table.storage.root))
     monkeypatch.setenv("EVENT_PLATFORM_ICEBERG", "sql")
     assert "1 unchanged" in call("publish", "events/lesson_started", code=0)

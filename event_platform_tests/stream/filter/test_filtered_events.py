@@ -120,7 +120,7 @@ def letter(number: int, arrived_at: datetime = NOON) -> str:
 
 
 def test_a_survivor_that_the_lake_cannot_read_is_found_by_its_redelivery(here: FilteredWorld) -> None:
-    """By the query of the page, and landed again: here something of another producer begins the object."""
+    """With the query on the page, and landed again: here a record of another producer begins the object."""
     archive = b"PK\x03\x04"
     landed = [here.stream.call(each)[0] for each in (record(1, archive), record(2, A), record(3, A))]
     assert landed == [archive, A, None]
