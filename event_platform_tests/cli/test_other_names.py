@@ -36,8 +36,7 @@ def differences(code: int = 1) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_what_another_name_brings_is_accepted_with_it(world: World) -> None:
-    """Names that differ in case and separators are accepted with their fields; after one rebuild no difference remains.
-    """
+    """Names that differ in case or separators bring their fields; after one rebuild no difference remains."""
     found = differences()
     assert list(found) == [
         ("like a known name", "Order Completed"),

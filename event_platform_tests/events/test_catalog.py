@@ -1,76 +1,17 @@
 """The catalog: what it says of an event type, and one clear line for each fault, naming file and key."""
 
-import hashlib
 import json
-import re
-from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
-from deltalake import Schema
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from event_platform.defs.assets.typed_events import build_typed_events
-from event_platform.defs.partitions import ONE_RUN, daily_partitions
-from event_platform.defs.resources.platform import RulesResource
 from event_platform.environment import SAMPLE_CATALOG
-from event_platform.events.catalog import Catalog, key_of, load_catalog
-from event_platform.events.corruption import is_name
+from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError
-from event_platform.events.payload import PayloadReader
-from event_platform.lake.lake import Lake
-from event_platform.lake.names import checked_name
-from event_platform.lake.schemas import to_delta
-from event_platform.storage.storage import Storage
-from event_platform_tests.support.conforming import check_rows
 from event_platform_tests.support.world import MONDAY, SCHEMAS, World, event, write_catalog
-
-#: Keys and definitions, sensible and not.
-FIELDS = st.sampled_from(
-    ["a", "A", "b", "body", "@t", "id.x", "a\nb", "\u2028", "", "on", "1", "é", "$ref", "__class__"]
-)
-VALUES = st.sampled_from(
-    [
-        None,
-        True,
-        1,
-        -1.5,
-        2**70,
-        2**200,
-        [2**70],
-        [10**400],
-        "",
-        "(",
-        "string",
-        "x\ny",
-        [],
-        ["a"],
-        {},
-        {"type": "string"},
-    ]
-)
-DEFINITIONS: st.SearchStrategy[Any] = st.recursive(
-    st.sampled_from([{}, True, {"type": "string"}, {"type": "integer"}, {"type": ["number", "null"]}]),
-    lambda inner: st.one_of(
-        st.fixed_dictionaries({"type": st.just("array"), "items": inner}),
-        st.fixed_dictionaries({"type": st.just("object"), "properties": st.dictionaries(FIELDS, inner, max_size=3)}),
-        st.builds(
-            lambda below, key, value: {**(below if isinstance(below, dict) else {}), key: value},
-            inner,
-            st.sampled_from(
-                ["type", "format", "enum", "pattern", "minimum", "maximum", "x-column", "items", "$ref", "required"]
-            ),
-            VALUES,
-        ),
-    ),
-    max_leaves=6,
-)
-
 
 STRING, OBJECT = {"type": "string"}, {"type": "object"}
 HUNDRED = {**OBJECT, "properties": {f"c{number}": STRING for number in range(99)}}
@@ -86,18 +27,6 @@ def nested(depth: int, leaf: dict[str, Any]) -> dict[str, Any]:
 def schema(title: str = "lesson:started", /, **properties: Any) -> dict[str, Any]:
     """Return a schema with these properties."""
     return {"title": title, "type": "object", "properties": properties}
-
-
-def make_of(catalog: Catalog) -> None:
-    """Make of each event type everything that a run makes: its table, its reader, its checks and its asset."""
-    lake = Lake(Storage("lake"))
-    for event_type in catalog.event_types:
-        table = lake.event_table(event_type)
-        Schema.from_json(to_delta(table.schema, table.spec.comments).to_json())
-        PayloadReader(event_type, catalog.envelope).read(pl.Series(['{"a": 1}', "{}"]))
-        rows = pl.LazyFrame(schema=event_type.schema)
-        assert check_rows(event_type, rows).passed
-    build_typed_events(lake, catalog, RulesResource(), daily_partitions(date(2025, 1, 1)), ONE_RUN)
 
 
 def faults(folder: Path, **files: Any) -> list[str]:
@@ -322,22 +251,6 @@ def test_a_folder_with_the_name_of_a_schema_is_a_fault(tmp_path: Path) -> None:
     assert [line.split(": ")[0] for line in faults(tmp_path)] == ["envelope.yaml", "a.yaml"]
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.dictionaries(FIELDS, DEFINITIONS, max_size=4))
-def test_any_schema_loads_or_is_refused_line_by_line(properties: dict[str, Any]) -> None:
-    """The only errors of a load are lines that name the file."""
-    with TemporaryDirectory() as folder:
-        write_catalog(Path(folder), {"a": schema(**properties)})
-        lines = []
-        try:
-            catalog = load_catalog(Path(folder))
-            assert pl.DataFrame(schema=catalog.event_types[0].schema).columns[-1] == "_rescued"
-            make_of(catalog)
-        except CatalogError as error:
-            lines = str(error).splitlines()
-        assert all(line.startswith(f"{folder}/a.yaml: properties") for line in lines)
-
-
 def test_names_that_differ_only_in_signs_or_case_have_one_key(tmp_path: Path) -> None:
     """Each is told of each that came before, in the order of the files."""
     lines = faults(tmp_path, a=schema("lesson:started"), b=schema("lesson.started"), c=schema("Lesson started"))
@@ -442,72 +355,8 @@ def test_what_is_as_deep_as_can_be_is_a_table(world: World) -> None:
     assert (row["x"], row["_rescued"]) == (payload, None)
 
 
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("lesson:started", "lesson_started"),
-        ("a..:b - c", "a_b_c"),
-        ("_", "event_"),
-        ("_x:y", "event_x_y"),
-        ("_delta_log", "event_delta_log"),
-        ("$pageview", "event_pageview"),
-        ("Order Completed", "Order_Completed"),
-        ("购买", "GouMai"),
-        (":", "event_"),
-        ("größe:geändert", "grosse_geandert"),
-        ("a" * 200, "a" * 200),
-        ("a" * 201, f"{'a' * 183}_{hashlib.sha256(b'a' * 201).hexdigest()[:16]}"),
-        (f"{'a' * 100}:{'b' * 155}", f"{'a' * 100}_{'b' * 82}_"),
-    ],
-)
-def test_the_key_of_a_name_is_a_folder_everywhere(name: str, key: str) -> None:
-    """Not too long, and none that readers of tables leave out or take for their own."""
-    assert key_of(name).startswith(key)
-    assert len(key_of(name)) <= 200
-
-
-def test_long_names_that_begin_alike_have_keys_of_their_own() -> None:
-    """The same at every time."""
-    keys = {key_of("a" * 255 + end) for end in "bcd"}
-    assert len(keys) == 3
-    assert key_of("a" * 256) == f"{'a' * 183}_02d7160d77e18c64"
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.text(min_size=1, max_size=200).filter(is_name))
-def test_every_name_that_a_record_may_have_has_a_table(name: str) -> None:
-    """Whatever classification takes as sound can be in the catalog, and its table be opened by its name."""
-    with TemporaryDirectory() as folder:
-        (event_type,) = load_catalog(write_catalog(Path(folder), {"a": schema(name)})).event_types
-    assert checked_name(f"events/{event_type.key}")
-    assert len(f"{event_type.key}.yaml") <= 255
-
-
 def test_the_sample_catalog_has_a_hundred_types_without_a_fault() -> None:
     """Each with a description and an owner."""
     catalog = load_catalog(SAMPLE_CATALOG)
     assert len(catalog.event_types) == 100
     assert all(event_type.description and event_type.owner for event_type in catalog.event_types)
-
-
-def test_the_group_of_an_event_type_is_the_first_part_of_its_name_unless_its_schema_says_another(
-    tmp_path: Path,
-) -> None:
-    """With `_` for the characters that a group cannot have."""
-    titles = {"a": "payment:order:completed", "b": "in-app:shown", "c": "ping"}
-    write_catalog(tmp_path, {stem: {"title": title} for stem, title in titles.items()})
-    write_catalog(tmp_path, {"d": {"title": "payment:refund", "x-group": "finance"}})
-    groups = {event_type.name: event_type.group for event_type in load_catalog(tmp_path).event_types}
-    assert groups == {
-        "payment:order:completed": "payment",
-        "in-app:shown": "in_app",
-        "ping": "ping",
-        "payment:refund": "finance",
-    }
-
-
-@pytest.mark.parametrize("name", [":started", "::", "购买:x", "?"])
-def test_a_group_is_never_empty(tmp_path: Path, name: str) -> None:
-    """Where the first part of a name is."""
-    (event_type,) = load_catalog(write_catalog(tmp_path, {"a": {"title": name}})).event_types
-    assert re.fullmatch(r"[A-Za-z0-9_]+", event_type.group)

@@ -1,14 +1,11 @@
 """Bodies of one event type become typed columns; what does not fit is kept in `_rescued`, and nothing is cast."""
 
 import json
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from event_platform.events.catalog import EventType
 from event_platform.events.column_definitions import parse_columns
@@ -17,54 +14,9 @@ from event_platform.events.envelope import Envelope
 from event_platform.events.payload import PayloadReader
 from event_platform.events.rescue import Rescuer
 from event_platform.events.wire import is_wide
+from event_platform_tests.events.payloads import COLUMNS, HEAD, NOON, read
 from event_platform_tests.support.counting import count_calls
-from event_platform_tests.support.exact import read_exactly
 from event_platform_tests.support.fidelity import lost
-
-SCHEMA: dict[str, Any] = {
-    "properties": {
-        "text": {"type": "string"},
-        "count": {"type": "integer"},
-        "score": {"type": "number"},
-        "right": {"type": "boolean"},
-        "at": {"type": "string", "format": "date-time"},
-        "on": {"type": "string", "format": "date"},
-        "@tag": {"type": "string", "x-column": "tag"},
-        "device": {
-            "type": "object",
-            "properties": {
-                "os": {"type": "string"},
-                "screen": {"type": "object", "properties": {"width": {"type": "integer"}}},
-            },
-        },
-        "numbers": {"type": "array", "items": {"type": "integer"}},
-        "answers": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"id": {"type": "integer"}, "words": {"type": "array", "items": {"type": "string"}}},
-            },
-        },
-        "any": {},
-        "none": {"type": "null"},
-        "hollow": {"type": "object", "properties": {"a": {"type": "array"}}},
-        "list": {"type": ["array", "null"]},
-    }
-}
-UNTYPED = ("any", "none", "hollow", "list")
-COLUMNS = parse_columns(SCHEMA, "properties", [])
-TYPE = EventType("lesson:started", "lesson_started", COLUMNS)
-READER = PayloadReader(TYPE, Envelope())
-HEAD = '"event_uuid": "u", "event_name": "lesson:started", "created_at": 1'
-NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
-
-
-def read(*payloads: str) -> list[dict[str, Any]]:
-    """Return the rows of events with these insides; columns without a value are left out."""
-    bodies = pl.Series([f"{{{HEAD}{', ' if payload else ''}{payload}}}" for payload in payloads], dtype=pl.String)
-    frame = READER.read(bodies)
-    assert frame.schema == {**{c.name: c.dtype for c in COLUMNS if c.name not in UNTYPED}, "_rescued": pl.String}
-    return [{name: value for name, value in row.items() if value is not None} for row in frame.to_dicts()]
 
 
 @pytest.mark.parametrize(
@@ -186,94 +138,10 @@ def test_what_fits_is_in_its_column(payload: str, row: dict[str, Any]) -> None:
 )
 def test_what_does_not_fit_is_rescued_by_field(payload: str, row: dict[str, Any], rescued: dict[str, Any]) -> None:
     """Its column is null, and other values in the row and the frame are not affected."""
-    before, found, behind = read('"text": "before", "count": 1', payload, '"text": "behind", "numbers": [2]')
-    assert json.loads(found.pop("_rescued")) == rescued
-    assert found == row
+    before, between, behind = read('"text": "before", "count": 1', payload, '"text": "behind", "numbers": [2]')
+    assert json.loads(between.pop("_rescued")) == rescued
+    assert between == row
     assert (before, behind) == ({"text": "before", "count": 1}, {"text": "behind", "numbers": [2]})
-
-
-def test_a_number_that_no_double_holds_is_kept_as_it_was_written() -> None:
-    """Digit by digit."""
-    (row,) = read('"score": 1e400')
-    assert row == {"_rescued": '{"score":1e400}'}
-
-
-NUMBERS_TO_KEEP = [
-    "12345678901234567.89",
-    "19.99999999999999999",
-    "0.1234567890123456789",
-    "-0.00012345678901234567890",
-    "123456789.1234567891",
-    "123456789012345678e-5",
-    "9007199254740993.5",
-    "9007199254740992.5",
-    "9007199254740993.0",
-    "9.007199254740993e15",
-    "1e-400",
-    "-1e-400",
-    "3e-324",
-    "1.2345678901e-320",
-    f"0.{'0' * 330}1",
-    "1e309",
-    "-1E+400",
-]
-
-
-@pytest.mark.parametrize("number", NUMBERS_TO_KEEP)
-@pytest.mark.parametrize(
-    ("column", "around", "beside"),
-    [
-        ("score", "{}", None),
-        ("deep", '{{"at": {{"lat": {}, "n": 1}}}}', {"lat": None, "n": 1}),
-        ("list", "[0.5, {}]", 0),
-    ],
-)
-def test_a_number_that_a_double_would_change_is_rescued_as_it_was_written(
-    number: str, column: str, around: str, beside: Any
-) -> None:
-    """However deep, wherever it is in the text, and beside rows that have a number in the same place."""
-    number_type = {"type": "number"}
-    place = {"type": "object", "properties": {"lat": number_type, "n": {"type": "integer"}}}
-    properties = {
-        "score": number_type,
-        "list": {"type": "array", "items": number_type},
-        "deep": {"type": "object", "properties": {"at": place}},
-    }
-    reader = PayloadReader(EventType("a", "a", parse_columns({"properties": properties}, "", [])), Envelope())
-    for padding in range(6):
-        texts = [around.format(each) for each in ("0.1", number, "1e308")]
-        bodies = [f'{{"pad":null{" " * padding},"{column}":{text}}}' for text in texts]
-        before, row, behind = reader.read(pl.Series(bodies)).to_dicts()
-        assert before["_rescued"] is behind["_rescued"] is None
-        assert number in row["_rescued"]
-        if column == "deep":
-            assert row["deep"] == {"at": beside}
-            assert row["_rescued"] == f'{{"deep":{{"at":{{"lat":{number}}}}}}}'
-        else:
-            assert row[column] is None
-            assert row["_rescued"] == f'{{"{column}":{texts[1]}}}'
-
-
-@given(number=st.floats(allow_nan=False, allow_infinity=False), width=st.sampled_from(["", ".17g", ".16e", "r"]))
-def test_every_double_is_held_however_a_program_writes_it(number: float, width: str) -> None:
-    """As short as can be, or with the 17 digits that tell it from all others."""
-    text = repr(number) if width in {"", "r"} else format(number, width)
-    (row,) = read(f'"score": {text}')
-    if float(text).is_integer() and text.lstrip("-").isdigit() and abs(number) > 2**53:
-        assert "_rescued" in row
-    else:
-        assert row == {"score": number}
-
-
-@pytest.mark.parametrize(
-    "payload",
-    ['"text": "123456789.1234567891"', '"count": 1234567890123456789', '"text": "1234567890123456789"'],
-)
-def test_digits_of_texts_and_integers_send_no_row_the_longer_way(payload: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Identifiers of 19 digits are frequent."""
-    monkeypatch.setattr(Rescuer, "split", lambda *_: pytest.fail("looked at by itself"))
-    (row,) = read(payload)
-    assert row == json.loads(f"{{{payload}}}")
 
 
 def test_a_field_that_is_always_empty_sends_no_row_the_longer_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,9 +186,9 @@ def test_a_field_that_is_always_empty_sends_no_row_the_longer_way(monkeypatch: p
 )
 def test_half_of_an_emoji_is_rescued_as_it_was_written(payload: str, row: dict[str, Any], rescued: str) -> None:
     """Everything else is in its column, in this row and the others."""
-    before, found, behind = read('"text": "before"', f'"count": 1, {payload}, "right": true', r'"text": "\\ud83d"')
-    assert found.pop("_rescued") == rescued
-    assert found == {"count": 1, "right": True, **row}
+    before, between, behind = read('"text": "before"', f'"count": 1, {payload}, "right": true', r'"text": "\\ud83d"')
+    assert between.pop("_rescued") == rescued
+    assert between == {"count": 1, "right": True, **row}
     assert (before, behind) == ({"text": "before"}, {"text": "\\ud83d"})
 
 
@@ -331,61 +199,6 @@ def test_half_of_an_emoji_in_a_record_with_a_key_twice_is_in_the_whole_record() 
     kept = json.loads(row.pop("_rescued"))
     assert row == {"count": 2}
     assert kept == {"text": "\ud83d", "$record": f"{{{HEAD}, {payload}}}"}
-
-
-DECIMALS: list[tuple[str, str | None]] = [
-    ("1.5", "1.50"),
-    ("-0.01", "-0.01"),
-    ("1.500", "1.50"),
-    ("1e3", "1000.00"),
-    ("150e-2", "1.50"),
-    ("0e-99", "0.00"),
-    ("123456789012345678901234567890123456.78", "123456789012345678901234567890123456.78"),
-    ("-999999999999999999999999999999999999.99", "-999999999999999999999999999999999999.99"),
-    (f"1.5{'0' * 60}", "1.50"),
-    ("1.239", None),
-    ("1e-400", None),
-    ("1e36", None),
-    ("1e400", None),
-    ("1234567890123456789012345678901234567", None),
-    ('"1.5"', None),
-    ("true", None),
-]
-
-
-@pytest.mark.parametrize(("written", "decimal"), DECIMALS)
-def test_a_decimal_is_exact_or_rescued(written: str, decimal: str | None) -> None:
-    """In a field, an object and an array; a text is none."""
-    kind = {"type": ["number", "null"], "x-decimal": [38, 2]}
-    properties = {
-        "d": kind,
-        "o": {"type": "object", "properties": {"d": kind}},
-        "l": {"type": "array", "items": kind},
-    }
-    reader = PayloadReader(EventType("a", "a", parse_columns({"properties": properties}, "", [])), Envelope())
-    bodies = [
-        f'{{"d": {number_text}, "o": {{"d": {number_text}}}, "l": [{number_text}, null]}}'
-        for number_text in ("0.25", written, "7")
-    ]
-    rows = reader.read(pl.Series(bodies))
-    assert rows.schema["d"] == pl.Decimal(38, 2)
-    quarter, value, seven = Decimal("0.25"), None if decimal is None else Decimal(decimal), Decimal(7)
-    assert rows["d"].to_list() == [quarter, value, seven]
-    assert rows["o"].to_list() == [{"d": quarter}, {"d": value}, {"d": seven}]
-    assert rows["l"].to_list() == [[quarter, None], None if value is None else [value, None], [seven, None]]
-    rescued = None if decimal else f'{{"d":{written},"o":{{"d":{written}}},"l":[{written}, null]}}'
-    assert rows["_rescued"].to_list() == [None, rescued, None]
-
-
-@pytest.mark.parametrize(
-    ("written", "decimal"), [("999.99", "999.99"), ("1e3", None), ("1000", None), ("99999e-2", "999.99")]
-)
-def test_a_decimal_has_no_more_digits_than_its_column(written: str, decimal: str | None) -> None:
-    """Five, of which two are behind the point."""
-    columns = parse_columns({"properties": {"d": {"type": "number", "x-decimal": [5, 2]}}}, "", [])
-    rows = PayloadReader(EventType("a", "a", columns), Envelope()).read(pl.Series([f'{{"d": {written}}}']))
-    assert rows["d"].to_list() == [None if decimal is None else Decimal(decimal)]
-    assert rows["_rescued"].to_list() == [None if decimal else f'{{"d":{written}}}']
 
 
 def test_a_row_that_does_not_fit_beside_the_others_sends_few_the_longer_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -491,69 +304,3 @@ def test_a_block_has_fewer_rows_where_they_are_long(monkeypatch: pytest.MonkeyPa
     assert [row["text"] for row in read(*(f'"text": "{text}"' for text in texts))] == texts
     assert all(len(block) == 1 or block.str.len_bytes().sum() <= 10_000 for block in blocks)
     assert len(blocks) < 100
-
-
-KEYS = st.sampled_from(["text", "count", "os", "screen", "width", "id", "words", "Text", "$record"]) | st.text(
-    max_size=4
-)
-NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
-JSON = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.text(max_size=5),
-    lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=3),
-    max_leaves=6,
-)
-FITTING = {
-    "text": st.text(max_size=5),
-    "count": st.integers(-(2**63), 2**63 - 1),
-    "score": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53),
-    "right": st.booleans(),
-    "at": st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat),
-    "on": st.dates().map(date.isoformat),
-    "@tag": st.text(max_size=3),
-    "device": st.dictionaries(st.sampled_from(["os", "screen"]), JSON, max_size=2),
-    "numbers": st.lists(st.integers(-5, 5) | st.none(), max_size=3),
-    "answers": st.lists(
-        st.fixed_dictionaries({}, optional={"id": st.integers(0, 9), "words": st.lists(st.text(max_size=2))})
-    ),
-    "any": JSON,
-}
-PAYLOADS = st.fixed_dictionaries({}, optional={key: value | JSON for key, value in FITTING.items()}).flatmap(
-    lambda known: st.dictionaries(KEYS, JSON, max_size=2).map(lambda more: {**more, **known})
-)
-
-
-def bodies_of(payloads: list[dict[str, Any]]) -> list[str]:
-    """Return events with these payloads as JSON."""
-    head = json.loads(f"{{{HEAD}}}")
-    return [json.dumps({**payload, **head}) for payload in payloads]
-
-
-@settings(max_examples=75, deadline=None)
-@given(payloads=st.lists(PAYLOADS, min_size=1, max_size=6))
-def test_nothing_of_any_record_is_lost(payloads: list[dict[str, Any]]) -> None:
-    """Every value is in its column or in `_rescued`."""
-    for payload, row in zip(payloads, READER.read(pl.Series(bodies_of(payloads))).to_dicts(), strict=True):
-        assert lost(payload, row, COLUMNS) == []
-
-
-@settings(max_examples=75, deadline=None)
-@given(payloads=st.lists(PAYLOADS, min_size=1, max_size=6))
-def test_reading_in_bulk_is_reading_field_by_field(payloads: list[dict[str, Any]]) -> None:
-    """The fast way and the exact way give the same rows."""
-    bodies = bodies_of(payloads)
-    frame = READER.read(pl.Series(bodies))
-    exact = [read_exactly(body, COLUMNS, Envelope().consumed) for body in bodies]
-    assert frame.equals(pl.DataFrame(exact, schema=frame.schema, orient="row"))
-
-
-@settings(max_examples=75, deadline=None)
-@given(payloads=st.lists(st.tuples(PAYLOADS, PAYLOADS, st.booleans()), min_size=1, max_size=4))
-def test_so_it_is_where_keys_are_written_twice(payloads: list[tuple[dict[str, Any], dict[str, Any], bool]]) -> None:
-    """Also beside records that have each key once."""
-    bodies = []
-    for first, second, twice in payloads:
-        one, other = bodies_of([first, second])
-        bodies.append(f"{one[:-1]}, {other[1:]}" if twice else one)
-    frame = READER.read(pl.Series(bodies))
-    exact = [read_exactly(body, COLUMNS, Envelope().consumed) for body in bodies]
-    assert frame.equals(pl.DataFrame(exact, schema=frame.schema, orient="row"))

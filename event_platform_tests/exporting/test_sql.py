@@ -253,8 +253,7 @@ def test_redshift_has_whole_records_in_a_schema_of_their_own() -> None:
 
 
 def test_pages_keep_all_whole_records_from_analysts() -> None:
-    """For warehouses that grant nothing or read with an AWS role, the rules on the pages name all tables with records.
-    """
+    """For warehouses that grant nothing or read with an AWS role, the pages name all tables with records."""
     records = [spec.name for spec in (*PLATFORM_TABLES, FILTERED_EVENTS) if "body" in spec.schema]
     trino, redshift, index = (
         (PAGES / f"{name}.md").read_text(encoding="utf-8") for name in ("trino", "redshift", "index")
