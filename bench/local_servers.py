@@ -16,9 +16,10 @@ _UNPRIVILEGED = "nobody"
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on, and that nobody who asks for any port gets for a minute.
+    """Return a free port on 127.0.0.1, which no other caller gets for a minute.
 
-    For so long Linux keeps the port of a connection that its server has ended for those who name it.
+    Linux reserves the port of a connection for a minute after the server has closed the connection; only a caller that
+    names the port gets it.
     """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

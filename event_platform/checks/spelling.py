@@ -50,15 +50,15 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
 
 
 def find_meant_names(names: Counter[str], registered: frozenset[str], compared: int = _COMPARED) -> dict[str, str]:
-    """Return the registered name of each name that may mean one: the same but for case and separators, or similar.
+    """Return the registered name that each name probably means: equal except for case and separators, or similar.
 
-    Of names that are not the same, the most frequent ones are `compared`.
+    For similar names, only the most frequent registered names are `compared`.
     """
     plain = _plain_names(registered)
     same = {name: plain.get(plain_name(name)) for name in names}
     frequent = [name for name, _ in names.most_common(compared)]
-    found = same | {name: _similar(name, registered) for name in frequent if same[name] is None}
-    return {name: meant for name, meant in found.items() if meant is not None}
+    meant_names = same | {name: _similar(name, registered) for name in frequent if same[name] is None}
+    return {name: meant for name, meant in meant_names.items() if meant is not None}
 
 
 @lru_cache(maxsize=16)

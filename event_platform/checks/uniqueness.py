@@ -103,7 +103,7 @@ def _find(
 ) -> dict[date, T]:
     """Return the figures of the dates that have rows: from the cache if their files are known, else from `find`."""
     files = {day: (table.table.uri, *paths) for day, paths in table.paths_by_date(dates).items()}
-    sums = {day: each for day in files if (each := cache.get(files[day])) is not None}
+    sums = {day: day_sums for day in files if (day_sums := cache.get(files[day])) is not None}
     missing = [day for day in dates if day in files and day not in sums]
     sums |= find(table, missing) if missing else {}
     cache |= {files[day]: figures for day, figures in sums.items()}

@@ -156,12 +156,12 @@ def first_part(name: str) -> str:
 
 
 def load_catalog(folder: Path) -> Catalog:
-    """Read and validate what is in `folder`. Raises CatalogError, one line for each fault."""
+    """Read and validate the catalog in `folder`. Raises CatalogError, with one line for each fault."""
     return load_with_documents(folder)[0]
 
 
 def load_with_documents(folder: Path) -> tuple[Catalog, dict[str, Mapping[str, Any]]]:
-    """Load a catalog, and return it with its schemas by the names of their files: each file is read once."""
+    """Load a catalog; return it with its schemas by file name. Each file is read once."""
     faults: list[str] = []
     documents: dict[str, Mapping[str, Any]] = {}
     files, beside = schema_files(folder), BesideSchemas(folder)
@@ -188,12 +188,12 @@ def load_with_documents(folder: Path) -> tuple[Catalog, dict[str, Mapping[str, A
     mending = load_mending(folder, names, faults)
     if faults:
         raise CatalogError("\n".join(faults))
-    found = tuple(event_type for alike in event_types.values() for event_type in alike)
-    return Catalog(envelope, found, str(folder), mending), documents
+    loaded = tuple(event_type for alike in event_types.values() for event_type in alike)
+    return Catalog(envelope, loaded, str(folder), mending), documents
 
 
 def schema_files(folder: Path) -> list[Path]:
-    """Return the schema files of `folder`, by suffix, without hidden ones, which editors make.
+    """Return the schema files of `folder`, by suffix, without hidden files: editors write some.
 
     Raises CatalogError if the folder cannot be read.
     """

@@ -76,7 +76,7 @@ class _Fitter:
         kinds = set(kinds_below([column]))
         below = inner_columns([*column.fields, *([column.item] if column.item else [])])
         # Its own earlier keys are its parent's matter: see `_Known`.
-        reads_earlier = bool(column.was_types) or any(each.was or each.was_types for each in below)
+        reads_earlier = bool(column.was_types) or any(inner.was or inner.was_types for inner in below)
         self._tells = kinds.isdisjoint(_LOOKED_AT) and not reads_earlier
         self._has_numbers = Kind.NUMBER in kinds
 

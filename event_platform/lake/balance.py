@@ -126,13 +126,13 @@ def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) ->
 
 
 def count_by_day(table: Snapshot, dates: Collection[date] | None, figure: Figure) -> dict[date, dict[str, int]]:
-    """Return the rows of dates (None: of all) by the first column that a figure counts them by, in order."""
+    """Return the number of rows for each day and value of a figure, in order. `dates`: None means all days."""
     day, value = str(table.table.partition_column), figure.by.names()[0]
     counts = read_figure(table.table, table.files(dates), figure, table.schema)
-    found: dict[date, dict[str, int]] = {}
-    for each, what, rows in counts.group_by(day, value).agg(pl.col("rows").sum()).sort(day, value).iter_rows():
-        found.setdefault(each, {})[what] = rows
-    return found
+    counts_by_day: dict[date, dict[str, int]] = {}
+    for date_, name, rows in counts.group_by(day, value).agg(pl.col("rows").sum()).sort(day, value).iter_rows():
+        counts_by_day.setdefault(date_, {})[name] = rows
+    return counts_by_day
 
 
 def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[TypingBalance]:

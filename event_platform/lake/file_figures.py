@@ -102,10 +102,10 @@ class FigureCounts:
         self._counts.setdefault(figure.name, (figure, []))[1].append(counts)
 
     def close(self, table: TableLocation, path: str) -> dict[str, str]:
-        """Return the metadata of a file of a table; none where there is no figure.
+        """Return the metadata of a file of a table; empty without figures.
 
-        This process knows the figures from now on, and those after it where the table is in a bucket: what they judge,
-        they or others before them have written.
+        The figures are cached in this process, and for later processes if the table is in a bucket: most checks judge
+        rows that the platform has just written.
         """
         frames = {
             name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
@@ -118,8 +118,8 @@ class FigureCounts:
             return {}
         uri = table.storage.uri(table.name, path)
         _READ.keep({(uri, name): counts for name, counts in short.items()})
-        kept = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
-        text = msgspec.json.encode(_FiguresEntry(name_in_footer(path), kept)).decode()
+        stored = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
+        text = msgspec.json.encode(_FiguresEntry(name_in_footer(path), stored)).decode()
         keep_figures(table, {path: text})
         return {_KEY: text}
 
@@ -159,31 +159,31 @@ def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> p
 
 
 def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Figure) -> dict[str, pl.DataFrame]:
-    """Return the counts of those files that have them, by address. The other figures of a footer are remembered."""
-    known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
-    unread = [file for file in files if file.uri not in known]
-    figures = [figure, *(each for each in table.spec.figures if each.name != figure.name)]
+    """Return the counts of files that have them, by address. The other figures of a footer are cached."""
+    cached = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
+    unread = [file for file in files if file.uri not in cached]
+    figures = [figure, *(other for other in table.spec.figures if other.name != figure.name)]
     footers = {file.uri: _parse(text, file.path) for file, text in _read_texts(table, unread)}
-    found = {
-        (uri, each.name): counts
-        for each in figures
+    read = {
+        (uri, other.name): counts
+        for other in figures
         for uri, counts in _counts_of(
-            each, {uri: values[each.name] for uri, values in footers.items() if each.name in values}
+            other, {uri: values[other.name] for uri, values in footers.items() if other.name in values}
         ).items()
     }
-    _READ.keep(found)
-    return known | {uri: counts for (uri, name), counts in found.items() if name == figure.name}
+    _READ.keep(read)
+    return cached | {uri: counts for (uri, name), counts in read.items() if name == figure.name}
 
 
 def _read_texts(table: TableLocation, files: Collection[DataFile]) -> list[tuple[DataFile, str]]:
-    """Return the figures in the footers of those files that have them; of files in a bucket they are kept."""
-    kept = {} if table.storage.is_local or not files else load_figures(table, [file.path for file in files])
-    left = [file for file in files if file.path not in kept]
-    each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
-    ends = each(lambda file: read_end(table.storage, file), left)
-    read = {file.path: text for file, end in zip(left, ends, strict=True) if (text := end.metadata.get(_KEY))}
+    """Return the figures in the footers of files, as text. Figures of files in a bucket come from the user's cache."""
+    cached = {} if table.storage.is_local or not files else load_figures(table, [file.path for file in files])
+    uncached = [file for file in files if file.path not in cached]
+    run = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
+    ends = run(lambda file: read_end(table.storage, file), uncached)
+    read = {file.path: text for file, end in zip(uncached, ends, strict=True) if (text := end.metadata.get(_KEY))}
     keep_figures(table, read)
-    texts = kept | read
+    texts = cached | read
     return [(file, texts[file.path]) for file in files if file.path in texts]
 
 
@@ -199,22 +199,22 @@ def is_read(file: DataFile, figure: Figure) -> bool:
 
 
 def _parse(text: str, path: str) -> dict[str, dict[str, list[int | str | None]]]:
-    """Return the values of the figures of a file by name and column; none where the platform did not write them."""
+    """Return the values of a file's figures by name and column; empty if the platform did not write them."""
     try:
-        kept = msgspec.json.decode(text, type=_FiguresEntry)
+        entry = msgspec.json.decode(text, type=_FiguresEntry)
     except msgspec.MsgspecError:
         return {}
-    if kept.file != name_in_footer(path):
+    if entry.file != name_in_footer(path):
         return {}
-    return {name: values for name, values in kept.figures.items() if len({*map(len, values.values())}) == 1}
+    return {name: values for name, values in entry.figures.items() if len({*map(len, values.values())}) == 1}
 
 
 def _counts_of(figure: Figure, values: Mapping[str, Mapping[str, list[int | str | None]]]) -> dict[str, pl.DataFrame]:
-    """Return the counts of files, by address; none of those that hold something else.
+    """Return the counts of files by address, without files whose values do not fit the figure.
 
-    They are slices of one frame: to make one for each file takes longer than to read it.
+    The counts are slices of one frame: a frame for each file takes longer to build than to read.
     """
-    found: dict[str, pl.DataFrame] = {}
+    counts_by_uri: dict[str, pl.DataFrame] = {}
     for columns, alike in groupby(sorted(values, key=lambda uri: [*values[uri]]), key=lambda uri: [*values[uri]]):
         uris = list(alike)
         joined = {column: list(chain.from_iterable(values[uri][column] for uri in uris)) for column in columns}
@@ -223,9 +223,11 @@ def _counts_of(figure: Figure, values: Mapping[str, Mapping[str, list[int | str 
         except (pl.exceptions.PolarsError, TypeError, ValueError):  # not as the platform writes it
             if uris[1:]:
                 for uri in uris:
-                    found |= _counts_of(figure, {uri: values[uri]})
+                    counts_by_uri |= _counts_of(figure, {uri: values[uri]})
             continue
         heights = [len(values[uri][columns[0]]) for uri in uris]
         starts = accumulate(heights, initial=0)
-        found |= {uri: counts.slice(start, rows) for uri, start, rows in zip(uris, starts, heights, strict=False)}
-    return found
+        counts_by_uri |= {
+            uri: counts.slice(start, rows) for uri, start, rows in zip(uris, starts, heights, strict=False)
+        }
+    return counts_by_uri

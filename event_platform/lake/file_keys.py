@@ -74,8 +74,8 @@ def use_keys(table: TableLocation, files: Collection[DataFile], use: Callable[[p
         keys = _read_keys(table.storage, file)
         return None if keys is None else use(keys)
 
-    each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a file
-    pairs = zip(files, each(used, files), strict=True)
+    run = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a file
+    pairs = zip(files, run(used, files), strict=True)
     return {file.path: results for file, results in pairs if results is not None}
 
 

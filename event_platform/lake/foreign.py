@@ -76,6 +76,6 @@ def altered_dates(
     return {**damaged, **foreign_dates(snapshot, dates)}
 
 
-def describe_size(size: int, found: int | None) -> str:
+def describe_size(size: int, actual: int | None) -> str:
     """Describe the actual state of a file that should have this size."""
-    return "is missing" if found is None else f"has {found:,} bytes, not {size:,}"
+    return "is missing" if actual is None else f"has {actual:,} bytes, not {size:,}"

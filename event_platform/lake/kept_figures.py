@@ -1,8 +1,8 @@
-"""Figures of files in a bucket, kept in the cache folder of the user: to read a footer is a request.
+"""Figures of files in a bucket, in the user's cache folder: each footer costs a request.
 
-Each table has one file of lines, to which every process adds the figures that it has written or read. It begins again
-each day, as figures hold values of rows that may be deleted by then. A line has a digest: what is not as it was written
-is as if it were not there, and so is the whole folder where it cannot be used.
+Each table has one file. Each process appends lines with the figures that it has written or read. The file is emptied
+each day, because figures contain values of rows, and these rows may be deleted by then. Each line has a digest; a line
+with a wrong digest is ignored, and so is the cache if its folder cannot be used.
 """
 
 import os
@@ -27,18 +27,18 @@ _DIGITS = 2 * _SIZE
 
 
 def load_figures(table: TableLocation, paths: Collection[str]) -> dict[str, str]:
-    """Return the figures, as in their footers, of those files of a table that processes of this user have kept."""
+    """Return the cached figures of a table's files, by path, as text of their footers."""
     try:
         lines = cache_path(table.storage, "figures", table.name).read_bytes().split(b"\n")
     except OSError:
         return {}
-    kept = {line[:_DIGITS]: line for line in lines}
-    found = {path: line for path in paths if (line := kept.get(_hex(path.encode()))) and _is_whole(line)}
-    return {path: line[2 * _DIGITS :].decode() for path, line in found.items()}
+    lines_by_key = {line[:_DIGITS]: line for line in lines}
+    whole_lines = {path: line for path in paths if (line := lines_by_key.get(_hex(path.encode()))) and _is_whole(line)}
+    return {path: line[2 * _DIGITS :].decode() for path, line in whole_lines.items()}
 
 
 def keep_figures(table: TableLocation, figures: Mapping[str, str]) -> None:
-    """Keep the figures of some files of a table, by path, for the next process."""
+    """Cache the figures of a table's files, by path, for later processes."""
     lines = [_line(path, text.encode()) for path, text in figures.items()]
     data = b"".join(line for line in lines if len(line) <= _LONGEST)
     if not data or table.storage.is_local:
@@ -46,8 +46,8 @@ def keep_figures(table: TableLocation, figures: Mapping[str, str]) -> None:
     with suppress(OSError):
         path = cache_path(table.storage, "figures", table.name)
         with open(path, "ab", opener=open_private) as file:
-            found = os.fstat(file.fileno())
-            if found.st_size + len(data) > _MOST_BYTES or found.st_mtime // _DAY != time.time() // _DAY:
+            state = os.fstat(file.fileno())
+            if state.st_size + len(data) > _MOST_BYTES or state.st_mtime // _DAY != time.time() // _DAY:
                 file.truncate(0)
             file.write(data)
 

@@ -96,11 +96,13 @@ def copy_log(store: Store, folder: str) -> LogCopy | None:
     if first is None and not any(name[:20].isdecimal() for name in names):
         raise TableNotFoundError(f"{store.uri(folder)}: no such log")
     needed = _needed(names)
-    found = [tagged for tagged in map_threads(store.read_tagged, [f"{folder}/{name}" for name in needed]) if tagged]
-    if not found or len(found) < len(needed):  # some were cleaned up meanwhile
+    tagged_files = [
+        tagged for tagged in map_threads(store.read_tagged, [f"{folder}/{name}" for name in needed]) if tagged
+    ]
+    if not tagged_files or len(tagged_files) < len(needed):  # some were cleaned up meanwhile
         return None
-    files = dict(zip(needed, (data for data, _ in found), strict=True))
-    return LogCopy(folder, int(needed[-1][:20]), found[-1][1], files, max(_MOST_COMMITS, 2 * len(files)))
+    files = dict(zip(needed, (data for data, _ in tagged_files), strict=True))
+    return LogCopy(folder, int(needed[-1][:20]), tagged_files[-1][1], files, max(_MOST_COMMITS, 2 * len(files)))
 
 
 def catch_up(copy: LogCopy, store: Store, most: int | None = None, *, is_checked: bool = False) -> LogCopy | None:

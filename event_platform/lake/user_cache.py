@@ -1,4 +1,4 @@
-"""Files in the cache folder of the user, which only that user writes: what a process keeps of a bucket for the next."""
+"""Files in the user's cache folder, writable only by this user: data of buckets for later processes."""
 
 import os
 from hashlib import blake2b, sha256
@@ -11,21 +11,21 @@ DIGEST_SIZE = 16
 
 
 def cache_path(storage: Storage, kind: str, folder: str) -> Path:
-    """Return the file with what is kept, of one `kind`, of a folder of the lake.
+    """Return the path of the cache file of one `kind` for a folder of the lake.
 
-    Raises OSError where there is no place for it that only this user writes.
+    Raises OSError if no folder exists that only this user can write to.
     """
     address = f"{storage.options.get('endpoint', '')} {storage.uri(folder)}"
     place = _cache() / "event-platform" / kind
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = place.stat()
-    if found.st_uid != os.geteuid() or found.st_mode & (S_IWGRP | S_IWOTH):
+    state = place.stat()
+    if state.st_uid != os.geteuid() or state.st_mode & (S_IWGRP | S_IWOTH):
         raise PermissionError(f"{place}: others can write to it")
     return place / sha256(address.encode()).hexdigest()
 
 
 def open_private(name: str, flags: int) -> int:
-    """Open a file that only this user reads, as an opener of `open`."""
+    """Open a file that only this user can read; for the `opener` of `open`."""
     return os.open(name, flags, 0o600)
 
 

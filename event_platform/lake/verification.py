@@ -77,8 +77,8 @@ class Verification:
 
 def look_for_files(tables: Sequence[Table]) -> Verification:
     """Verify that every file of `tables` exists, and find foreign commits. Reads no rows."""
-    found = list(imap_threads(lambda table: _verify_table(table.snapshot(), ()), tables))
-    return _verification(found, [], ())
+    verified = list(imap_threads(lambda table: _verify_table(table.snapshot(), ()), tables))
+    return _verification(verified, [], ())
 
 
 def verify(
@@ -89,29 +89,31 @@ def verify(
 ) -> Verification:
     """Look for every file of `tables`, and count the rows of some partitions (default: all) in their files.
 
-    `tables` are all of the lake, those of the platform among them. They are pinned first: runs go on meanwhile. Days
-    that one is at work on are not compared. `progress` is called with what is being done, how many tables are done, and
-    how many there are.
+    `tables` are all tables of the lake, including the platform's. All are pinned first, because runs may commit
+    meanwhile; days that a run has not finished are not compared. `progress` is called with the step, the number of
+    finished tables, and their total.
     """
     pinned = _pin(lake, tables)
-    found = list[_Verified]()
-    for each in imap_threads(lambda one: _verify_table(one, dates), pinned.snapshots.values(), _TABLES_AT_ONCE):
-        found.append(each)
-        progress("verify", len(found), len(tables))
-    by_name = {each.snapshot.table.name: each for each in found}
-    damaged = {day for each in found for day in each.damaged}
+    verified = list[_Verified]()
+    for table in imap_threads(
+        lambda snapshot: _verify_table(snapshot, dates), pinned.snapshots.values(), _TABLES_AT_ONCE
+    ):
+        verified.append(table)
+        progress("verify", len(verified), len(tables))
+    by_name = {table.snapshot.table.name: table for table in verified}
+    damaged = {day for table in verified for day in table.damaged}
     arrival_dates, created_dates = unbuilt_arrival_dates(pinned), unbuilt_created_dates(pinned, tables)
     arrivals = _arrival_faults(pinned, by_name, damaged | arrival_dates)
     created = _created_faults(pinned, by_name, dates, damaged | created_dates)
-    return _verification(found, [*arrivals, *created], arrival_dates | created_dates)
+    return _verification(verified, [*arrivals, *created], arrival_dates | created_dates)
 
 
 def _pin(lake: Lake, tables: Sequence[Table]) -> PinnedLake:
-    """Pin tables, raw_events last: none is built from newer records then."""
+    """Pin tables, raw_events last, so that no table is built from newer records than those of raw_events."""
     raw = lake.raw_events.name
     others = [table for table in tables if table.name != raw]
     snapshots = map_threads(lambda table: table.snapshot(), others, lake.storage.threads)
-    by_name = {table.name: each for table, each in zip(others, snapshots, strict=True)}
+    by_name = {table.name: snapshot for table, snapshot in zip(others, snapshots, strict=True)}
     return PinnedLake(lake.storage, snapshots={**by_name, raw: lake.raw_events.snapshot()})
 
 
@@ -184,7 +186,9 @@ def _count(snapshot: Snapshot, logged: Mapping[date, int]) -> dict[date, Rows]:
             uuid=UUID_HASH if "event_uuid" in columns else pl.lit(0, pl.UInt64),
         )
         totals = keys.group_by(day).agg(pl.len(), pl.col("key").n_unique(), pl.col("uuid").sum())
-        by_day.update({each: Rows(*figures) for each, *figures in totals.collect(engine="streaming").iter_rows()})
+        by_day.update(
+            {counted_day: Rows(*figures) for counted_day, *figures in totals.collect(engine="streaming").iter_rows()}
+        )
     return {day: by_day.get(day, Rows()) for day in logged}
 
 

@@ -43,7 +43,10 @@ def gunzip(source: Source) -> Iterator[bytes]:
 
 
 def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
-    """Decompress all members, `part_size` bytes at a time. A line end between them is one of what they hold."""
+    """Decompress all members, `part_size` bytes at a time.
+
+    Zeros between members are dropped; line ends become one line end.
+    """
     member = None
     try:
         for bite in source():

@@ -111,7 +111,7 @@ class Landing(ABC):
         return _as_landing_error(lambda: self.store.read_range(name, start, size))
 
     def is_gone(self, name: str) -> bool:
-        """Return whether an object that was listed is not there any more. Raises StorageError."""
+        """Return whether a listed object has been deleted. Raises StorageError."""
         return self.store.tag(name) is None
 
     def _list_days_of(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:

@@ -108,7 +108,7 @@ def _memory_needed(group: Any, metadata: Any) -> tuple[int, int]:
     """Return the memory needed to read one row of a row group, and the additional memory per row, in bytes."""
     columns = [group.column(number) for number in range(group.num_columns)]
     needed = sum(column.total_uncompressed_size for column in columns)
-    each = 0
+    row_size = 0
     for number, column in enumerate(columns):
         schema = metadata.schema.column(number)
         value = _VALUE
@@ -117,10 +117,10 @@ def _memory_needed(group: Any, metadata: Any) -> tuple[int, int]:
         if "DELTA_BYTE_ARRAY" in column.encodings:  # each value may repeat the beginning of the previous one
             value += column.total_uncompressed_size
         per_row = -(-column.num_values // max(1, group.num_rows))
-        each += value * per_row
+        row_size += value * per_row
         if schema.max_repetition_level:  # all values may be in one row
             needed += _VALUE * column.num_values
-    return needed, each
+    return needed, row_size
 
 
 def _as_pieces(frame: pl.DataFrame, piece_bytes: int) -> Iterator[Piece]:

@@ -34,17 +34,17 @@ class SampledObject:
 
 
 def sample(landing: Landing, omissions: Omissions) -> Iterator[SampledObject]:
-    """Yield the beginnings of some objects, but for those that go meanwhile. Raises LandingError."""
+    """Yield the beginnings of some objects. Objects that are deleted meanwhile are skipped. Raises LandingError."""
     chosen = list(_choose(landing, omissions))
     most = max(_LEAST, _KEPT // max(1, len(chosen)))
     for landed in chosen:
         try:
-            found = _beginning(landing, landed, most)
+            beginning = _beginning(landing, landed, most)
         except UnreadableError:
             if not landing.is_gone(landed.name):
                 raise
         else:
-            yield found
+            yield beginning
 
 
 def _choose(landing: Landing, omissions: Omissions) -> Iterator[LandedObject]:

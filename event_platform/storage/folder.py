@@ -36,7 +36,7 @@ class FolderStore(Store):
         return (self.root / name).as_uri()
 
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
-        """See Store. A page for each folder, in the order of their names: a log before the files that it names."""
+        """See Store. A page for each folder, in the order of names: a log is listed before its files."""
         with _naming(self.uri(folder)):
             for path, folders, names in os.walk(self.root / folder, onerror=_raise_unless_missing):
                 folders.sort()

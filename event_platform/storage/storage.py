@@ -75,11 +75,11 @@ class Storage:
         }
 
     def write(self, uri: str, data: bytes) -> None:
-        """Store `data` at `uri`, which is below the root and not read yet. Raises StorageError where that fails."""
+        """Store `data` at `uri`, which is below the root and which nobody reads yet. Raises StorageError."""
         self.store.write(self._name(uri), data)
 
     def write_whole(self, uri: str, data: bytes) -> None:
-        """Do as `write`, where `uri` may be read at any moment."""
+        """Store `data` atomically at `uri`, which may be read at any moment. Raises StorageError."""
         self.store.write_whole(self._name(uri), data)
 
     def read(self, uri: str) -> bytes:

@@ -84,7 +84,7 @@ class Store(ABC):
 
     @abstractmethod
     def write_whole(self, name: str, data: bytes) -> None:
-        """Write an object atomically: it may be read, or written by another one, at any moment."""
+        """Write an object atomically: others may read or write it at any moment."""
 
     @abstractmethod
     def write_durably(self, name: str, data: bytes) -> None:

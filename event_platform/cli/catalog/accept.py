@@ -31,7 +31,7 @@ class Selection:
 
     @property
     def choice(self) -> Choice:
-        """What is said of the names among the types."""
+        """The user's choice among types and names."""
         names = frozenset(self.types)
         return Choice(new=names) if self.as_new else Choice(same=names)
 

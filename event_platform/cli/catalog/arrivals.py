@@ -23,7 +23,7 @@ _EXAMPLE = 60
 
 
 def show_differences(environment: Environment, folder: Path, broken_percent: float, output: Format) -> int:
-    """Print how what is in the lake differs from a catalog; return 1 if that needs the user, else 0."""
+    """Print how the events in the lake differ from a catalog; return 1 if the user has to act, else 0."""
     lake = open_arrived(environment)
     found = find_differences(lake, read_catalog_files(folder), broken_percent / 100, Choice())
     needs_user = any(each.finding.needs_user for each in found)
@@ -40,7 +40,7 @@ def show_differences(environment: Environment, folder: Path, broken_percent: flo
 
 
 def open_arrived(environment: Environment) -> PinnedLake:
-    """Open the lake, with a warning where nothing has arrived: a catalog has no differences from that."""
+    """Open the lake, with a warning if it has no events: a catalog cannot differ from an empty lake."""
     lake = PinnedLake(open_lake(environment.lake).storage)
     if not lake.deduplicated_events.snapshot().rows_by_date():
         print_warning(

@@ -128,7 +128,7 @@ def require_sound(lake: Lake, folder: Path, edited: Sequence[EditedSchema]) -> N
 
 
 def write_schemas(edited: Sequence[EditedSchema]) -> None:
-    """Write schemas. Raises CatalogError, and writes none, if a file is not as it was before the edits."""
+    """Write all schemas. Raises CatalogError, and writes none, if a file has changed since it was read."""
     for each in edited:
         if _text(each.path) != each.before:
             raise CatalogError(f"{each.path}: changed meanwhile; nothing is written: run again")
@@ -145,7 +145,7 @@ def _text(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with the permissions that it has."""
+    """Replace the content of a file atomically; keep its permissions."""
     target = path.resolve()
     part = target.with_name(f".{target.name}.part")
     part.write_text(text, encoding="utf-8", newline="")

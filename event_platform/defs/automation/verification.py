@@ -28,17 +28,17 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
     def verify_tables(context: dg.OpExecutionContext, config: VerificationConfig, lake: LakeResource) -> None:
         today, tables = datetime.now(UTC).date(), lake.open()
         dates = [today - timedelta(days=back) for back in range(config.days)] or None
-        found = verify(tables, tables.every_table(catalog.event_types), dates)
+        verification = verify(tables, tables.every_table(catalog.event_types), dates)
         context.add_output_metadata(
             {
-                "tables": found.tables,
-                "files": found.files,
-                "faults": len(found.faults),
-                "days not compared": len(found.unbuilt),
+                "tables": verification.tables,
+                "files": verification.files,
+                "faults": len(verification.faults),
+                "days not compared": len(verification.unbuilt),
             }
         )
-        if found.faults:
-            raise dg.Failure(_description(found), metadata=_faults(found), allow_retries=False)
+        if verification.faults:
+            raise dg.Failure(_description(verification), metadata=_faults(verification), allow_retries=False)
 
     @dg.job(description="Verifies that every file of every table exists, and counts the rows of recent days.")
     def verification() -> None:

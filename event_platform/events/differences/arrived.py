@@ -24,7 +24,7 @@ class Span:
 
 
 class JoiningEvent(NamedTuple):
-    """An event in unregistered_events that will be in the table of a type, by a name that it gets or has got."""
+    """An event of unregistered_events whose name belongs to a type, now or after a proposal is accepted."""
 
     name: str
     day: date
@@ -67,7 +67,7 @@ class Arrived:
 def with_joining(
     arrived: Arrived, paths: SchemaPaths, consumed: Collection[str], events: Iterable[JoiningEvent]
 ) -> Arrived:
-    """Return what arrived with joining events as well, as if they were rows. `consumed` are fields of the envelope."""
+    """Return what arrived, with joining events added as rows. `consumed` are fields of the envelope."""
     columns = paths.event_type.columns
     rescuer = Rescuer(columns, frozenset(consumed) - {column.field for column in columns})
     rows, drifts = Counter(arrived.rows), defaultdict(Drift, arrived.drifts)

@@ -83,7 +83,7 @@ def draft_whole(shape: Shape, *, in_array: bool) -> Definition:
 
 
 def empty_types(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
-    """Return the types of empty values that a property had before its first type, which has no place for them."""
+    """Return the types of empty values that a property had first, if its new type has no column for them."""
     return {*EMPTY.values()} & types_of(old) - types_of(new) if "x-variant" not in new else set()
 
 

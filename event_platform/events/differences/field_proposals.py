@@ -80,7 +80,7 @@ class _FieldProposer:
             yield from self._drafted(parent, {path: span for path, span in spans.items() if path[-1] not in ids})
 
     def _data_keys(self, parent: Path, spans: Mapping[Path, Span]) -> Proposal:
-        """Return the proposal for keys that are data, of an object that has columns or of the event: it has no edit."""
+        """Return the proposal for keys that are data, in an object or in the event itself: no edit is possible."""
         path, largest = max(spans.items(), key=lambda each: each[1].events)
         name = self.paths.by_path[parent][1].name
         action = _KEYS.format(column_line(name, Kind.MAP)) if name else _KEYS_OF_EVENT
@@ -187,7 +187,7 @@ def describe_whole(definition: Mapping[str, Any]) -> str:
 
 
 def _retyped(old: Mapping[str, Any], drafted: Definition) -> Definition:
-    """Return the schema of a property that had no values with the type that it has now."""
+    """Return the schema of a property that had no values before, with its new type."""
     of_objects = {"properties"} if "properties" in drafted else {"properties", "required"}
     kept = {key: value for key, value in old.items() if key not in {"type", *of_objects}}
     declared, is_nullable = drafted.get("type"), "null" in old.get("type", ())

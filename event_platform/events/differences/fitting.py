@@ -58,7 +58,7 @@ def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long
 
 
 def is_empty_draft(definition: Mapping[str, Any]) -> bool:
-    """Return whether a schema says only that a property is null, `{}` or `[]`: it was drafted before it had a value."""
+    """Return whether a schema only allows null, `{}` or `[]`, because it was drafted before the property had values."""
     types = types_of(definition)
     if not types or len(types - {"null"}) > 1 or not types <= {"null", "object", "array"}:
         return False
@@ -87,7 +87,10 @@ def _fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_lon
 
 
 def _fit_untyped(definition: Mapping[str, Any], shape: Shape) -> Definition | None:
-    """Return the schema of a property in an array that had no values: its column has the array whole, or not at all."""
+    """Return the schema of a property in an array that had no values.
+
+    The array's column stores all its items or none.
+    """
     if not content_of(shape):
         return dict(definition)
     found = draft_whole(shape, in_array=True)

@@ -20,7 +20,7 @@ _ALIKE = "if it is the same event, accept it by this name: they become one type;
 
 @dataclass(frozen=True)
 class Choice:
-    """What a person says of names that are like known ones."""
+    """The user's choice for names that are similar to known names."""
 
     same: frozenset[str] = frozenset()  # other names of the events that they are like
     new: frozenset[str] = frozenset()  # events of their own
@@ -42,21 +42,21 @@ class Names:
 
 
 def find_known(catalog: Catalog, names: Iterable[str], meant: Mapping[str, str]) -> dict[str, EventType]:
-    """Return the type of the catalog that each name is another name of, by its table or as `meant`; if there is one."""
+    """Return the known type of each name that has one: the type has the same table, or the name `meant`."""
     by_key = {event_type.key.lower(): event_type for event_type in catalog.event_types}
     found = {name: by_key.get(key_of(name).lower()) or catalog.by_name.get(meant.get(name, "")) for name in names}
     return {name: known for name, known in found.items() if known}
 
 
 def first_names(names: Mapping[str, int]) -> dict[str, str]:
-    """Return for each new name the one that becomes the type: the most frequent of those that give one table."""
+    """Return the name of the new type for each new name: the most frequent name with the same table."""
     found: dict[str, str] = {}
     ordered = sorted(names, key=lambda name: (-names[name], name))
     return {name: found.setdefault(key_of(name).lower(), name) for name in ordered}
 
 
 def propose_names(names: Names) -> Iterator[Proposal]:
-    """Yield proposals for the names. Of new names with one table, the most frequent one is the type."""
+    """Yield proposals for the names. If several new names have one table, the most frequent name becomes the type."""
     first = first_names({name: span.events for name, span in names.spans.items() if name not in names.known})
     if names.with_ids:
         found = [names.spans[name] for name in names.with_ids]

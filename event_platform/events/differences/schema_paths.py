@@ -65,11 +65,11 @@ class SchemaPaths:
 
     @cached_property
     def _plain_keys(self) -> dict[Path, str]:
-        """The key of a property by its path, with the last key without case and separators."""
+        """The keys of properties, by path with a last key in lower case without separators."""
         return {(*path[:-1], plain_name(path[-1])): path[-1] for path in self.by_path if path}
 
     def spelled_alike(self, path: Path) -> str:
-        """Return the key of a property in the same object that differs in case and separators alone; else nothing."""
+        """Return the key in the same object that differs only in case and separators; "" if there is none."""
         found = self._plain_keys.get((*path[:-1], plain_name(path[-1])), "")
         return found if found != path[-1] else ""
 

@@ -109,8 +109,8 @@ NO_MENDING = Mending()
 def load_mending(folder: Path, known_names: Collection[str], faults: list[str]) -> Mending:
     """Parse the files below the folder of a catalog, which has `known_names`. Faults are appended, one line each.
 
-    Functions are in the order of their files' names, and of lines. Files whose names begin with `_` are left out, and
-    hidden ones.
+    Functions are in the order of their file names and lines. Hidden files, and files whose names begin with `_`, are
+    ignored.
     """
     functions: list[MendFunction] = []
     for path in sorted((folder / MEND_FOLDER).glob("*.py")):

@@ -59,7 +59,7 @@ class TimeField:
 
 def rank_times(fields: Iterable[Field], arrivals: Sequence[date]) -> list[TimeField]:
     """Return the fields that hold times, the best first. `arrivals` are the days on which the records arrived."""
-    times = [each for field in fields if field.coverage >= _COVERAGE and (each := _as_time(field, arrivals))]
+    times = [candidate for field in fields if field.coverage >= _COVERAGE and (candidate := _as_time(field, arrivals))]
     return sorted(times, key=lambda time: -time.score)
 
 

@@ -11,7 +11,7 @@ from event_platform.exporting.warehouses.base import GLUE_DATABASE, Warehouse, p
 class Athena(Warehouse):
     """Athena has no comments on views, and grants nothing itself: Lake Formation and IAM do.
 
-    Names are those that it queries in Glue, and Trino as well. The platform registers no others.
+    Names are limited to those that Athena and Trino query in Glue; the platform registers no other names.
     """
 
     dialect = Dialect(

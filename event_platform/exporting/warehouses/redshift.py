@@ -17,10 +17,10 @@ from event_platform.publishing.names import ICEBERG_PREFIX
 
 
 class Redshift(Warehouse):
-    """A view is dropped before it is created: Redshift replaces only a view by one with the same columns.
+    """A view is dropped before it is created: Redshift replaces a view only if the columns stay the same.
 
-    Who reads a view of external tables needs USAGE of their schema, and reads all of its tables with that. So those of
-    whole records are in a schema of their own, by a role that may read them.
+    A reader of the views needs USAGE of the external schema, and may then read all its tables. So tables with whole
+    records are in a second schema, with a role that may read them.
     """
 
     dialect = Dialect(

@@ -1,7 +1,7 @@
 """Days that a table of an event type never had, because the type is new in the catalog, or back in it.
 
-Its events of these days are in unregistered_events, or in the table of a type that had the name before: one that the
-catalog has no more, or one that has another name now.
+The events of these days are in unregistered_events, or in the table of another type that had their name before: a
+retired type, or one with a new name.
 """
 
 from collections import Counter
@@ -25,10 +25,10 @@ def find_new_types(
     tables: Mapping[str, Snapshot],
     without: Collection[date],
 ) -> dict[str, dict[date, int]]:
-    """Return the days that tables never had, and how many events go to them from unregistered_events, by table.
+    """Return the days that tables never had, with the number of their events in other tables, by table.
 
-    And from tables of types that the catalog has no more, whose events go the same way. `tables` are those of event
-    types by their keys. Nothing is read where they have every day.
+    The other tables are unregistered_events and those of retired types. `tables` are the tables of event types by key.
+    Nothing is read for tables that have every day.
     """
     days = sorted(deduplicated.rows_by_date().keys() - set(without))
     missing = {key: [day for day in days if not each.was_built(day)] for key, each in tables.items()}
@@ -43,7 +43,7 @@ def find_new_types(
 
 
 def _count(table: Snapshot, days: Sequence[date], event_types: Sequence[EventType]) -> Mapping[tuple[str, date], int]:
-    """Return how many events of each type are in a table, by key and day; at most so many where it cannot be read."""
+    """Return the number of a table's events of each type by key and day; an upper bound if they cannot be read."""
     keys = {name: each.key for each in event_types for name in each.names}
     files = [file for file in table.files(days) if _may_have(file, keys)]
     if not files:
@@ -62,6 +62,6 @@ def _count(table: Snapshot, days: Sequence[date], event_types: Sequence[EventTyp
 
 
 def _may_have(file: DataFile, names: Collection[str]) -> bool:
-    """Return whether a file may have an event of these names, by its statistics."""
+    """Return whether a file may contain events of these names, by its statistics."""
     least, most = file.minimum.get("event_name"), file.maximum.get("event_name")
     return least is None or most is None or any(least <= name <= most for name in names)

@@ -28,11 +28,11 @@ _ORDER = list(Finding)
 
 
 def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choice: Choice) -> list[Proposal]:
-    """Return what differs, by kind, the most frequent first: what is new first, what needs no action last.
+    """Return the differences by kind, the most frequent first: new names first, those without an action last.
 
-    A rule is broken if more than `broken_share` of the events of a type break it. Events in unregistered_events that
-    will be in the table of a type, by a name that it gets or has got, are looked at as well. What that costs grows with
-    the event types and their files of thirty days.
+    A rule is broken if more than `broken_share` of the events of a type break it. Events in unregistered_events are
+    compared with the type that their name belongs to, or will belong to. The cost grows with the event types and with
+    their files of thirty days.
     """
     with _reading(lake.unregistered_events):
         names = read_names(lake, files.catalog, choice)

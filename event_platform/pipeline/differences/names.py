@@ -53,7 +53,7 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
 
 
 def _joined(catalog: Catalog, known: Mapping[str, EventType], name: str, same: Collection[str]) -> EventType | None:
-    """Return the type in whose table the events of a name will be: by the catalog, or by what will be accepted."""
+    """Return the type whose table will contain the events of a name: by the catalog, or by the accepted proposals."""
     like = known.get(name)
     is_accepted = like is not None and (name in same or plain_name(name) == plain_name(like.name))
     return like if is_accepted else catalog.by_name.get(name)

@@ -146,7 +146,7 @@ def _duplicates(duplicates: pl.DataFrame, names: Collection[str]) -> pl.DataFram
 
 
 def _unregistered(unregistered: pl.DataFrame) -> list[pl.DataFrame]:
-    """Return the events of each name, of which there may be any number, and the names; null stands for smaller ones."""
+    """Count the events of each name, of which there may be any number, and the names; null stands for smaller ones."""
     ranked = unregistered.sort("value", "event_name", descending=[True, False])
     others = add_up(ranked.slice(_NAMES_KEPT)).filter(pl.col("value") > 0)
     names = pl.DataFrame({"value": [ranked.height]}).filter(pl.col("value") > 0)

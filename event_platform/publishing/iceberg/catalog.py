@@ -45,8 +45,8 @@ class IcebergCatalog:
     def publish(self, tables: Sequence[Table], *, verify: bool = False) -> list[Publication]:
         """Give each Iceberg table the files of the latest version of its Delta table. Return the outcomes, in order.
 
-        With `verify`, all manifests are read, and a table is rebuilt where they are damaged.
-        Errors of a single table, and of the catalog, are in the publications, never raised.
+        With `verify`, all manifests are read, and a table with damaged manifests is rebuilt. Errors of a single table,
+        and of the catalog, are in the publications, never raised.
         """
         try:
             self._prepare()

@@ -30,7 +30,10 @@ def _parent_in(before: TableMetadata, snapshot: Snapshot) -> int | None:
 
 
 def _manifests(io: FileIO, snapshots: Iterable[Snapshot]) -> set[str]:
-    """Return the manifests of snapshots. What the list of one cannot say, no reader finds either."""
+    """Return the manifests of snapshots.
+
+    Snapshots with an unreadable list are skipped: no reader can use them either.
+    """
     found: set[str] = set()
     for each in snapshots:
         with suppress(DamagedError):

@@ -46,7 +46,7 @@ class MissingFileError(Exception):
 
 
 class DamagedError(Exception):
-    """A manifest, or a list of them, is missing or is not what was written."""
+    """A manifest, or a list of manifests, is missing or damaged."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Plan:
 
 
 def read_manifests(io: FileIO, snapshot: Snapshot | None) -> list[ManifestFile]:
-    """Return the manifests of a snapshot, which are not read. Raises DamagedError."""
+    """Return the manifests of a snapshot, without reading their entries. Raises DamagedError."""
     with _expect_whole():
         return [] if snapshot is None else snapshot.manifests(io)
 
@@ -100,7 +100,7 @@ def _entries(io: FileIO, manifest: ManifestFile) -> list[ManifestEntry]:
 
 @contextmanager
 def _expect_whole() -> Iterator[None]:
-    """Raise DamagedError for whatever a reader of Avro raises, but not where the store does not answer."""
+    """Raise DamagedError for the errors of an Avro reader, but not for errors of the store."""
     try:
         yield
     except (EventPlatformError, MemoryError):
@@ -110,7 +110,7 @@ def _expect_whole() -> Iterator[None]:
 
 
 def stage(files: Files, parent: Snapshot | None, sequence_number: int, plan: Plan) -> Staged:
-    """Write a snapshot on top of another one (None: on top of nothing). Raises MissingFileError and DamagedError."""
+    """Write a snapshot on top of another one (None: the first snapshot). Raises MissingFileError and DamagedError."""
     snapshot_id, commit = _new_id(), uuid.uuid4()
     parent_id = None if parent is None else parent.snapshot_id
     manifests = [each for each in read_manifests(files.io, parent) if _has_files(each)]

@@ -53,11 +53,11 @@ def published_version(target: Target) -> int | None:
 
 
 def publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
-    """Give an Iceberg table the files of the latest version of its Delta table; return the outcome, and the version.
+    """Give an Iceberg table the files of its Delta table's latest version; return the outcome, and the version.
 
-    With `verify`, all manifests are read, and the table is rebuilt where they are damaged, or name other files.
-    Two publishers at once end in one snapshot for each version: who loses starts over from what the other one has left.
-    Raises TableError where the table cannot be published, and errors of the catalog and the store.
+    With `verify`, all manifests are read, and the table is rebuilt if they are damaged or name other files. Concurrent
+    publishers end in one snapshot for each version: the loser starts over from the winner's result. Raises TableError
+    if the table cannot be published, and errors of the catalog and the store.
     """
     return until_committed(target.table, lambda: _publish(target, verify=verify))
 
@@ -97,7 +97,7 @@ class _Publisher:
     is_damaged: bool = False  # what the Iceberg table has is not to be read
 
     def is_whole(self, *, is_published: bool) -> bool:
-        """Return whether the manifests can be read, and, if this version is published, name its files."""
+        """Return whether the manifests can be read, and name the files of this version if it is published."""
         try:
             live = live_files(self.target.io, self._parent)
         except DamagedError:

@@ -1,4 +1,4 @@
-"""What the summary of a snapshot says of the Delta table: which version of which table it has the files of."""
+"""The summary of a snapshot names the Delta table, and the version whose files the snapshot has."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _TABLE_ID, _VERSION, _TIMESTAMP, _HAS_IDS = "delta-table-id", "delta-version", "
 
 @dataclass(frozen=True)
 class Published:
-    """What the summary of a snapshot says."""
+    """The Delta table and version in the summary of a snapshot."""
 
     table_id: str
     version: int
@@ -23,7 +23,7 @@ class Published:
 
 
 def published(snapshot: Snapshot | None) -> Published | None:
-    """Return what a snapshot says of Delta; None where there is none, or somebody else has committed it."""
+    """Return the Delta version of a snapshot; None without a snapshot, or if the platform did not commit it."""
     summary = None if snapshot is None else snapshot.summary
     if summary is None or summary[_TABLE_ID] is None:
         return None
@@ -32,7 +32,7 @@ def published(snapshot: Snapshot | None) -> Published | None:
 
 
 def summary_of(delta: DeltaVersion) -> dict[str, str]:
-    """Return what the summary says of a version."""
+    """Return the entries of a snapshot's summary for a Delta version."""
     return {
         _TABLE_ID: delta.table_id,
         _VERSION: str(delta.version),
