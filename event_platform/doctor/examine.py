@@ -51,7 +51,7 @@ from event_platform.events.errors import SettingError
 from event_platform.landing.bucket import BucketLanding
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
-from event_platform.storage.aws import region_of, told
+from event_platform.storage.aws import error_line, region_of
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.clients import IMPATIENT
 from event_platform.storage.folder import FolderStore
@@ -124,7 +124,7 @@ def _checks_of_buckets(locations: Mapping[str, str], settings: Settings) -> dict
     try:
         checks = _checks_on_s3(on_s3) if on_s3 else {}
     except BotoCoreError as error:  # such as a profile that does not exist
-        finding = bad("credentials", told(error), "check AWS_PROFILE, AWS_REGION and the AWS configuration files")
+        finding = bad("credentials", error_line(error), "check AWS_PROFILE, AWS_REGION and the AWS configuration files")
         return {"credentials": lambda: finding, **{name: _skip(name, "no S3 client") for name in names[1:]}}
     for name, uri in locations.items():
         try:

@@ -18,7 +18,7 @@ from event_platform.environment import LOCAL_COMPUTE
 from event_platform.events.errors import StorageError
 from event_platform.events.wording import first_few
 from event_platform.publishing.glue import open_glue
-from event_platform.storage.aws import code_of, told
+from event_platform.storage.aws import code_of, error_line
 from event_platform.storage.queue import Queue
 from event_platform.stream.filter.dead_letters import read_letter
 from event_platform.stream.redeliveries import redeliveries_queue
@@ -96,7 +96,9 @@ def check_glue(database: str | None) -> Finding:
             "EntityNotFoundException": "create the database",
             "AccessDeniedException": "allow glue:GetDatabase, GetTables, CreateTable and UpdateTable on it",
         }
-        return bad(name, f"{database}: {told(error)}", remedy.get(code_of(error), "check the network and AWS_REGION"))
+        return bad(
+            name, f"{database}: {error_line(error)}", remedy.get(code_of(error), "check the network and AWS_REGION")
+        )
     return good(name, f"{database}, with {len(tables)} tables{' or more' if len(tables) == 100 else ''}")  # noqa: PLR2004
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.events.errors import StorageError
-from event_platform.storage.aws import code_of, impatient, region_of, told
+from event_platform.storage.aws import code_of, error_line, region_of, short_timeouts
 from event_platform.storage.bucket import BucketStore
 from event_platform.storage.clock import date_header
 from event_platform.storage.store import creates_once
@@ -33,7 +33,7 @@ _WORN_OUT = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "I
 def s3_client() -> "S3Client":
     """Return a client with the standard settings and short timeouts."""
     session = boto3.Session()
-    return session.client("s3", region_name=region_of(session), config=impatient())
+    return session.client("s3", region_name=region_of(session), config=short_timeouts())
 
 
 def check_credentials() -> Finding:
@@ -52,12 +52,13 @@ def check_credentials() -> Finding:
     if expiry is not None and not renewed and (expiry - datetime.now(UTC)).total_seconds() < _SOON:
         return bad(name, f"from {credentials.method}{until}", "get new ones, such as with aws sso login")
     try:
-        who = session.client("sts", region_name=region_of(session), config=impatient()).get_caller_identity()
+        who = session.client("sts", region_name=region_of(session), config=short_timeouts()).get_caller_identity()
     except ClientError as error:
-        return bad(name, f"from {credentials.method}: {told(error)}", "get new ones, such as with aws sso login")
+        return bad(name, f"from {credentials.method}: {error_line(error)}", "get new ones, such as with aws sso login")
     except BotoCoreError as error:  # in a closed network: only this check needs STS
         return skipped(
-            name, f"from {credentials.method}{until}; STS, which knows their identity, does not answer: {told(error)}"
+            name,
+            f"from {credentials.method}{until}; STS, which knows their identity, does not answer: {error_line(error)}",
         )
     return good(name, f"{who['Arn']}, from {credentials.method}{until}")
 
@@ -73,9 +74,9 @@ def check_bucket(name: str, uri: str, client: "S3Client", region: str) -> Findin
             return _wrong_region(name, bucket, actual, region)
         if code_of(error) == "404":
             return bad(name, f"{bucket}: no such bucket", f"create it, or correct EVENT_PLATFORM_{name.upper()}")
-        return bad(name, f"{bucket}: {told(error)}", _access(error, "s3:ListBucket on the bucket"))
+        return bad(name, f"{bucket}: {error_line(error)}", _access(error, "s3:ListBucket on the bucket"))
     except BotoCoreError as error:
-        return bad(name, f"{bucket}: {told(error)}", "check the endpoint, the network and AWS_REGION")
+        return bad(name, f"{bucket}: {error_line(error)}", "check the endpoint, the network and AWS_REGION")
     actual = _region_in(answer)
     if actual and actual != region:
         return _wrong_region(name, bucket, actual, region)

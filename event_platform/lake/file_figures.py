@@ -15,9 +15,9 @@ import msgspec
 import polars as pl
 
 from event_platform.events.figures import Figure
+from event_platform.lake.figures_cache import load_figures, save_figures
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.footers import name_in_footer, read_end
-from event_platform.lake.kept_figures import keep_figures, load_figures
 from event_platform.lake.location import TableLocation
 from event_platform.storage.threads import imap_threads
 
@@ -120,7 +120,7 @@ class FigureCounts:
         _READ.keep({(uri, name): counts for name, counts in short.items()})
         stored = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
         text = msgspec.json.encode(_FiguresEntry(name_in_footer(path), stored)).decode()
-        keep_figures(table, {path: text})
+        save_figures(table, {path: text})
         return {_KEY: text}
 
 
@@ -182,7 +182,7 @@ def _read_texts(table: TableLocation, files: Collection[DataFile]) -> list[tuple
     run = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
     ends = run(lambda file: read_end(table.storage, file), uncached)
     read = {file.path: text for file, end in zip(uncached, ends, strict=True) if (text := end.metadata.get(_KEY))}
-    keep_figures(table, read)
+    save_figures(table, read)
     texts = cached | read
     return [(file, texts[file.path]) for file in files if file.path in texts]
 

@@ -2,7 +2,7 @@
 
 Opening a table in a bucket takes two requests, and one for each file of its log since the last checkpoint. Looking for
 newer commits takes one request (two once a minute), and one for each commit; this also applies to a new process that
-starts from the copies of another one (see kept_logs). Data read through a snapshot is cached with it.
+starts from the copies of another one (see log_cache). Data read through a snapshot is cached with it.
 """
 
 import math
@@ -17,8 +17,8 @@ from deltalake.exceptions import DeltaError
 
 from event_platform.events.errors import StorageError
 from event_platform.lake import app_transactions, history
-from event_platform.lake.kept_logs import load_copy, save_copy
 from event_platform.lake.location import OpenedLog, TableLocation
+from event_platform.lake.log_cache import load_copy, save_copy
 from event_platform.lake.log_copy import catch_up
 from event_platform.lake.snapshot import Snapshot
 

@@ -18,7 +18,7 @@ from event_platform.events.errors import EventPlatformError, StorageError, Table
 from event_platform.lake.schemas import DeltaType, to_delta
 from event_platform.lake.tables import Table
 from event_platform.publishing.names import COMMENT_BYTES, DESCRIPTION_BYTES, cut_line, glue_name
-from event_platform.storage.aws import code_of, impatient, region_of, told
+from event_platform.storage.aws import code_of, error_line, region_of, short_timeouts
 from event_platform.storage.threads import imap_threads
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class GlueDatabase:
                     table.name, name, self._registered(table, known.get(name), from_the_log=from_the_logs)
                 )
             except (BotoCoreError, ClientError, EventPlatformError) as error:
-                return Registration(table.name, name, Outcome.FAILED, told(error))
+                return Registration(table.name, name, Outcome.FAILED, error_line(error))
 
         return list(imap_threads(register_one, tables, _AT_ONCE))
 
@@ -106,7 +106,9 @@ class GlueDatabase:
             pages = self.client.get_paginator("get_tables").paginate(DatabaseName=self.name)
             return {found["Name"]: found for page in pages for found in page["TableList"]}
         except (BotoCoreError, ClientError) as error:
-            raise GlueError(f"EVENT_PLATFORM_GLUE_DATABASE: {self.name}: {told(error)}{_remedy(error)}") from error
+            raise GlueError(
+                f"EVENT_PLATFORM_GLUE_DATABASE: {self.name}: {error_line(error)}{_remedy(error)}"
+            ) from error
 
     def _registered(self, table: Table, found: Mapping[str, Any] | None, *, from_the_log: bool) -> Outcome:
         if found and not from_the_log and _has_all(found, table):
@@ -151,7 +153,7 @@ def open_glue(database: str) -> GlueDatabase:
     import boto3  # noqa: PLC0415 - takes long, and few have a Glue Data Catalog
 
     session = boto3.Session()
-    return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=impatient()))
+    return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=short_timeouts()))
 
 
 def hive_type(where: str, dtype: DeltaType) -> str:

@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     from botocore.config import Config
 
 
-def impatient() -> "Config":
+def short_timeouts() -> "Config":
     """Return timeouts in seconds and tries, for requests that must be answered soon."""
     from botocore.config import Config  # noqa: PLC0415 - a run on this machine's folders needs none of it
 
     return Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
-def region_set(session: "boto3.Session") -> str | None:
+def configured_region(session: "boto3.Session") -> str | None:
     """Return the region of a profile or a variable. boto3 does not read AWS_REGION, but other libraries do."""
     return session.region_name or os.environ.get("AWS_REGION")
 
 
 def region_of(session: "boto3.Session") -> str:
     """Return the configured region, or the default region of S3."""
-    return region_set(session) or "us-east-1"
+    return configured_region(session) or "us-east-1"
 
 
 def bucket_and_prefix(uri: str) -> tuple[str, str]:
@@ -37,7 +37,7 @@ def code_of(error: Exception) -> str:
     return str(_answer(error).get("Code", ""))
 
 
-def told(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Return an error of a client in one line."""
     if answer := _answer(error):
         return " ".join(f"{code_of(error)}: {answer.get('Message', '')}".split()).rstrip(": ")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import StorageError
-from event_platform.storage.aws import code_of, impatient, region_of, told
+from event_platform.storage.aws import code_of, error_line, region_of, short_timeouts
 from event_platform.storage.threads import map_threads
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Queue:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            refused, fault = _is_refused(error), f"{self.setting}: {self.url}: {told(error).rstrip('.')}"
+            refused, fault = _is_refused(error), f"{self.setting}: {self.url}: {error_line(error).rstrip('.')}"
             raise StorageError(fault, transient=not refused, remedy=_GRANT if refused else _REACH) from error
 
     @cached_property
@@ -92,7 +92,7 @@ class Queue:
         import boto3  # noqa: PLC0415 - takes long, and only a queue needs it
 
         session = boto3.Session()
-        return session.client("sqs", region_name=region_of(session), config=impatient())
+        return session.client("sqs", region_name=region_of(session), config=short_timeouts())
 
 
 def _is_refused(error: Exception) -> bool:

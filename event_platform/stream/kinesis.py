@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from event_platform.events.errors import StreamError
-from event_platform.storage.aws import code_of, region_set
+from event_platform.storage.aws import code_of, configured_region
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -88,7 +88,7 @@ def connect(connections: int = 10) -> "KinesisClient":
         read_timeout=30,
     )
     try:
-        return session.client("kinesis", region_name=region_set(session), config=config)
+        return session.client("kinesis", region_name=configured_region(session), config=config)
     except BotoCoreError as error:  # no region
         raise StreamError(f"Kinesis: {error}; set AWS_REGION, or a profile") from error
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, wait
 from typing import TypeVar
 
-from event_platform.storage.aws import told
+from event_platform.storage.aws import error_line
 
 LOG = logging.getLogger(__name__)
 
@@ -31,6 +31,6 @@ def call_each(
 
 
 def _report(calls: int, late: int, errors: Sequence[BaseException]) -> None:
-    first = next((f": {told(error)}" for error in errors if isinstance(error, Exception)), "")
+    first = next((f": {error_line(error)}" for error in errors if isinstance(error, Exception)), "")
     if late or errors:
         LOG.warning("of %d calls %d took too long and %d failed%s", calls, late, len(errors), first)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from event_platform.events.figures import OBJECTS
-from event_platform.lake import file_figures, kept_figures
+from event_platform.lake import figures_cache, file_figures
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
@@ -34,7 +34,7 @@ def raw(proxy: FaultyS3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tab
     return open_lake(f"s3://{bucket}/lake").raw_events
 
 
-def kept_file() -> Path:
+def cache_file() -> Path:
     """Return the cache file of raw_events, the only table with figures of objects."""
     folder = Path.home() / ".cache" / "event-platform" / "figures"
     (found,) = (path for path in folder.iterdir() if b'"objects"' in path.read_bytes())
@@ -53,13 +53,13 @@ def footers_read(table: Table, proxy: FaultyS3) -> int:
 def test_no_process_reads_what_another_one_has_written(raw: Table, proxy: FaultyS3) -> None:
     """In a new container with an empty cache one process reads the footers, and the next processes do not."""
     assert footers_read(raw, proxy) == 0
-    kept_file().unlink()
+    cache_file().unlink()
     assert [footers_read(raw, proxy), footers_read(raw, proxy)] == [2, 0]
 
 
 def test_figures_are_used_as_they_were_written_or_not_at_all(raw: Table, proxy: FaultyS3) -> None:
     """Otherwise the footers are read, and their figures cached, unless the folder cannot be used."""
-    file = kept_file()
+    file = cache_file()
     whole = file.read_bytes()
     for spoiled in (
         whole[: len(whole) // 4],
@@ -85,17 +85,17 @@ def test_what_is_kept_is_for_the_user_alone_and_begins_again_each_day(
     raw: Table, proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It also begins again when it is too long; requested figures are then cached again."""
-    file = kept_file()
+    file = cache_file()
     assert (file.parent.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     (first, *_), lines = raw.snapshot().files(), file.read_bytes().split()
     assert len(lines) == 2
-    text = kept_figures.load_figures(raw, [first.path])[first.path]
+    text = figures_cache.load_figures(raw, [first.path])[first.path]
     for spoil in ("age", "length"):
         if spoil == "age":
             age(file)
         else:
-            monkeypatch.setattr(kept_figures, "_MOST_BYTES", len(file.read_bytes()))
-        kept_figures.keep_figures(raw, {first.path: text})
+            monkeypatch.setattr(figures_cache, "_MOST_BYTES", len(file.read_bytes()))
+        figures_cache.save_figures(raw, {first.path: text})
         assert len(file.read_bytes().split()) == 1
         assert [footers_read(raw, proxy), footers_read(raw, proxy)] == [1, 0]
         assert len(file.read_bytes().split()) == 2

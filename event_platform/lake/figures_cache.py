@@ -37,7 +37,7 @@ def load_figures(table: TableLocation, paths: Collection[str]) -> dict[str, str]
     return {path: line[2 * _DIGITS :].decode() for path, line in whole_lines.items()}
 
 
-def keep_figures(table: TableLocation, figures: Mapping[str, str]) -> None:
+def save_figures(table: TableLocation, figures: Mapping[str, str]) -> None:
     """Cache the figures of a table's files, by path, for later processes."""
     lines = [_line(path, text.encode()) for path, text in figures.items()]
     data = b"".join(line for line in lines if len(line) <= _LONGEST)
