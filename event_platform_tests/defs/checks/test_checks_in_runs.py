@@ -245,7 +245,7 @@ def test_what_several_checks_look_at_is_counted_once(good: World, monkeypatch: p
         calls.append(dates)
         return arrival_balances(lake, dates)
 
-    monkeypatch.setattr("event_platform.defs.checks.build.arrival_balances", counted)
+    monkeypatch.setattr("event_platform.defs.checks.raw_events.arrival_balances", counted)
     for names, times in ((["conservation", "corruption_rate", "arrival_gaps"], 1), (["arrival_gaps"], 0)):
         calls.clear()
         keys = [dg.AssetCheckKey(RAW_EVENTS, name) for name in names]
