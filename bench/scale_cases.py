@@ -19,7 +19,7 @@ from event_platform.environment import SAMPLE_CATALOG
 #: Event types of the sample.
 SAMPLE_TYPES = 100
 _MINUTES_OF_A_DAY = 1_440
-_KEPT = ("objects_types", "partitions_types")
+_UNSCALED = ("objects_types", "partitions_types")
 #: Of each request to the bucket, as S3 takes in its own region.
 _LATENCY_SECONDS = 0.03
 #: Commands that only read.
@@ -53,7 +53,7 @@ class Scale:
     def times(self, factor: float) -> "Scale":
         """Return a copy with every number multiplied, but at least 1. The types that all rows have stay."""
         return Scale(
-            **{name: value if name in _KEPT else _times(value, factor) for name, value in asdict(self).items()}
+            **{name: value if name in _UNSCALED else _times(value, factor) for name, value in asdict(self).items()}
         )
 
 

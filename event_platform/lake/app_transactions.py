@@ -12,7 +12,7 @@ from event_platform.lake.location import TableLocation
 from event_platform.lake.log_copy import LAST_CHECKPOINT, LogCopy, checkpoint_name
 
 #: Cache by the key of the table: a version, and its transactions.
-_READ: dict[str, tuple[int, Mapping[str, int]]] = {}
+_CACHE: dict[str, tuple[int, Mapping[str, int]]] = {}
 
 #: Up to this number of new commits are read one by one; for more, the checkpoint is read.
 _COMMITS = 20
@@ -27,24 +27,24 @@ def app_transactions(
 
     This process reads each commit of the log once, and none if there is a copy of the log.
     """
-    known, transactions = _READ.get(table.key, (-1, {}))
+    known, transactions = _CACHE.get(table.key, (-1, {}))
     try:
         if copy is not None:
             if not copy.first <= known <= version:
                 known, transactions = _in_copy(copy)
-        elif table.key not in _READ or not version - _COMMITS <= known <= version:
+        elif table.key not in _CACHE or not version - _COMMITS <= known <= version:
             known, transactions = _checkpoint(table, version)
         for number in range(known + 1, version + 1):
             transactions = {**transactions, **_in_commit(read_commit(number))}
     except MissingError:
         return None
-    _READ[table.key] = (version, transactions)
+    _CACHE[table.key] = (version, transactions)
     return transactions
 
 
 def forget(key: str) -> None:
     """Clear the cache of a table: another log may have replaced its own."""
-    _READ.pop(key, None)
+    _CACHE.pop(key, None)
 
 
 def _in_commit(lines: bytes) -> dict[str, int]:

@@ -29,7 +29,7 @@ _SHORT, _SHARE = 1_000, 1 / 16
 #: Files whose rows are counted side by side.
 _COUNTED_AT_ONCE = 4
 
-_ROWS_KEPT = 1_000_000  # some 100 bytes each; least recently used ones are dropped
+_MOST_ROWS = 1_000_000  # some 100 bytes each; least recently used ones are dropped
 _ROWS_OF_FRAME = 50  # cost of a frame, whatever its size
 
 
@@ -39,7 +39,7 @@ class _ReadFigures:
     def __init__(self) -> None:
         self._counts: OrderedDict[tuple[str, str], pl.DataFrame] = OrderedDict()
         self._rows = 0
-        self._keeping = Lock()  # sensors are evaluated side by side
+        self._lock = Lock()  # sensors are evaluated side by side
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         return key in self._counts
@@ -48,17 +48,17 @@ class _ReadFigures:
         return self._counts.get(key)
 
     def clear(self) -> None:
-        with self._keeping:
+        with self._lock:
             self._counts.clear()
             self._rows = 0
 
-    def keep(self, frames: Mapping[tuple[str, str], pl.DataFrame]) -> None:
+    def add(self, frames: Mapping[tuple[str, str], pl.DataFrame]) -> None:
         """Cache what was read; drop the least recently used entries if the cache is full."""
-        with self._keeping:
+        with self._lock:
             for key, counts in frames.items():
                 self._rows += _ROWS_OF_FRAME + counts.height - self._rows_of(self._counts.pop(key, None))
                 self._counts[key] = counts
-            while self._rows > _ROWS_KEPT:
+            while self._rows > _MOST_ROWS:
                 self._rows -= self._rows_of(self._counts.popitem(last=False)[1])
 
     @staticmethod
@@ -66,7 +66,7 @@ class _ReadFigures:
         return 0 if counts is None else _ROWS_OF_FRAME + counts.height
 
 
-_READ = _ReadFigures()
+_CACHE = _ReadFigures()
 
 
 class _FiguresEntry(msgspec.Struct):
@@ -117,7 +117,7 @@ class FigureCounts:
         if not short:
             return {}
         uri = table.storage.uri(table.name, path)
-        _READ.keep({(uri, name): counts for name, counts in short.items()})
+        _CACHE.add({(uri, name): counts for name, counts in short.items()})
         stored = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
         text = msgspec.json.encode(_FiguresEntry(name_in_footer(path), stored)).decode()
         save_figures(table, {path: text})
@@ -144,7 +144,7 @@ def read_figure(
     counted = imap_threads(lambda file: _count_rows(table, [file], figure, schema), uncounted, _COUNTED_AT_ONCE)
     frames |= {file.uri: counts for file, counts in zip(uncounted, counted, strict=True)}
     if not in_rows:
-        _READ.keep({(uri, figure.name): counts for uri, counts in frames.items()})
+        _CACHE.add({(uri, figure.name): counts for uri, counts in frames.items()})
     if not files:
         return _with_day(table, _count_rows(table, [], figure, schema).clear(), None)
     by_day: dict[date, list[pl.DataFrame]] = {}
@@ -160,7 +160,7 @@ def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> p
 
 def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Figure) -> dict[str, pl.DataFrame]:
     """Return the counts of files that have them, by address. The other figures of a footer are cached."""
-    cached = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
+    cached = {file.uri: counts for file in files if (counts := _CACHE.get((file.uri, figure.name))) is not None}
     unread = [file for file in files if file.uri not in cached]
     figures = [figure, *(other for other in table.spec.figures if other.name != figure.name)]
     footers = {file.uri: _parse(text, file.path) for file, text in _read_texts(table, unread)}
@@ -171,7 +171,7 @@ def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Fig
             other, {uri: values[other.name] for uri, values in footers.items() if other.name in values}
         ).items()
     }
-    _READ.keep(read)
+    _CACHE.add(read)
     return cached | {uri: counts for (uri, name), counts in read.items() if name == figure.name}
 
 
@@ -195,7 +195,7 @@ def _count_rows(
 
 def is_read(file: DataFile, figure: Figure) -> bool:
     """Return whether this process knows a figure of a file."""
-    return (file.uri, figure.name) in _READ
+    return (file.uri, figure.name) in _CACHE
 
 
 def _parse(text: str, path: str) -> dict[str, dict[str, list[int | str | None]]]:

@@ -11,9 +11,9 @@ from event_platform.storage.threads import map_threads
 
 #: Cache by the key of the table: first and last version, and the infos in between. Every few seconds a sensor examines
 #: the whole history of a table, and each commit is a request.
-_READ: OrderedDict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = OrderedDict()
+_CACHE: OrderedDict[str, tuple[int, int, tuple[dict[str, Any], ...]]] = OrderedDict()
 
-_KEEPING = Lock()  # sensors are evaluated side by side
+_LOCK = Lock()  # sensors are evaluated side by side
 
 #: Size of the cache: tables, least recently used first, and commits of each whose infos are kept whole.
 _TABLES, _COMMITS = 16, 1_000
@@ -30,23 +30,23 @@ def commit_infos(key: str, after: int, upto: int, read: ReadCommit) -> list[dict
     Infos that were cleaned up are missing. This process reads each one once. Of old infos, it keeps only list items
     (such as days) that no later info repeats: so the last commit that names a day is always known.
     """
-    since, last, infos = _READ.get(key, (after, after, ()))
+    since, last, infos = _CACHE.get(key, (after, after, ()))
     if after < since or last > upto:  # also where an older state of the table was restored
         since, last, infos = after, after, ()
     if last < upto:
         infos = _bounded((*infos, *_infos(last, upto, read)))
-    with _KEEPING:
-        _READ[key] = (since, upto, infos)
-        _READ.move_to_end(key)
-        if len(_READ) > _TABLES:
-            _READ.popitem(last=False)
+    with _LOCK:
+        _CACHE[key] = (since, upto, infos)
+        _CACHE.move_to_end(key)
+        if len(_CACHE) > _TABLES:
+            _CACHE.popitem(last=False)
     return [info for info in infos if info["version"] > after]
 
 
 def forget(key: str) -> None:
     """Clear the cache of a table: another log may have replaced its own."""
-    with _KEEPING:
-        _READ.pop(key, None)
+    with _LOCK:
+        _CACHE.pop(key, None)
 
 
 def _bounded(infos: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:

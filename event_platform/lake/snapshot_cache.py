@@ -44,8 +44,8 @@ class _CachedSnapshot:
 
 
 #: Snapshots by the key of the table; the least recently used are dropped.
-_KEPT: OrderedDict[str, _CachedSnapshot] = OrderedDict()
-_KEEPING = Lock()  # tables are opened side by side
+_CACHE: OrderedDict[str, _CachedSnapshot] = OrderedDict()
+_LOCK = Lock()  # tables are opened side by side
 _MOST = 2_000
 
 #: Number of new commits above which copying the log again takes fewer requests.
@@ -57,7 +57,7 @@ def latest_snapshot(table: TableLocation) -> Snapshot:
 
     Raises TableNotFoundError, and TableStorageError for other failures.
     """
-    cached = _KEPT.get(table.key)
+    cached = _CACHE.get(table.key)
     known = None if cached is None else cached.snapshot.opened
     if table.storage.is_local or (known is not None and known.copy is None):
         opened = _latest_in_log(table, known, "" if cached is None else cached.tag)
@@ -66,7 +66,7 @@ def latest_snapshot(table: TableLocation) -> Snapshot:
     if cached is not None and opened is known:
         return cached.of(table)
     snapshot = Snapshot(table, opened)
-    keep(snapshot, table.commit_tag(opened.version) if opened.copy is None else opened.copy.tag)
+    cache_snapshot(snapshot, table.commit_tag(opened.version) if opened.copy is None else opened.copy.tag)
     return snapshot
 
 
@@ -75,7 +75,7 @@ def recent_snapshot(table: TableLocation) -> Snapshot:
 
     For checks of this process's own commits, all of which it includes. Errors as for `latest_snapshot`.
     """
-    cached = _KEPT.get(table.key)
+    cached = _CACHE.get(table.key)
     if cached is None or cached.snapshot.copy is None or not cached.is_recent:
         return latest_snapshot(table)
     return cached.of(table)
@@ -86,7 +86,7 @@ def listed_snapshot(table: TableLocation, version: int, tag: str) -> Snapshot | 
 
     `tag` is the tag of its commit in the listing (see Entry). Sends no request.
     """
-    cached = _KEPT.get(table.key)
+    cached = _CACHE.get(table.key)
     copy = load_copy(table.storage, table.log_folder) if cached is None else cached.snapshot.copy
     if copy is None or (copy.version, copy.tag.strip('"')) != (version, tag):
         _see(table.key, never=True)
@@ -97,7 +97,7 @@ def listed_snapshot(table: TableLocation, version: int, tag: str) -> Snapshot | 
     if (opened := table.open_copy(copy)) is None:
         return None
     snapshot = Snapshot(table, opened)
-    keep(snapshot, copy.tag)
+    cache_snapshot(snapshot, copy.tag)
     return snapshot
 
 
@@ -128,9 +128,9 @@ def _latest_copy(table: TableLocation, known: OpenedLog | None, *, is_recent: bo
 
 def _see(key: str, *, never: bool = False) -> None:
     """Note that the log of a table still matches its cached snapshot; with `never`, that this must be checked again."""
-    with _KEEPING:
-        if (cached := _KEPT.get(key)) is not None:
-            _KEPT[key] = replace(cached, seen=-math.inf if never else time.monotonic())
+    with _LOCK:
+        if (cached := _CACHE.get(key)) is not None:
+            _CACHE[key] = replace(cached, seen=-math.inf if never else time.monotonic())
 
 
 def _forget(table: TableLocation) -> None:
@@ -146,8 +146,8 @@ def take(snapshot: Snapshot) -> Snapshot:
     """
     if snapshot.copy is not None:
         return snapshot
-    with _KEEPING:
-        _KEPT.pop(snapshot.table.key, None)
+    with _LOCK:
+        _CACHE.pop(snapshot.table.key, None)
     return replace(snapshot, is_taken=True)
 
 
@@ -164,19 +164,19 @@ def move_on(snapshot: Snapshot, delta: DeltaTable, version: int) -> None:
         delta.update_incremental()
         if delta.version() == version:
             opened = OpenedLog(delta, table.storage.for_delta(), version)
-            keep(Snapshot(table, opened), table.commit_tag(version))
+            cache_snapshot(Snapshot(table, opened), table.commit_tag(version))
 
 
-def keep(snapshot: Snapshot, tag: str | None) -> None:
+def cache_snapshot(snapshot: Snapshot, tag: str | None) -> None:
     """Cache the latest snapshot of a table with the tag of its last commit; nothing without a tag."""
     if snapshot.copy is not None:
         save_copy(snapshot.table.storage, snapshot.copy)
-    with _KEEPING:
-        _KEPT.pop(snapshot.table.key, None)
+    with _LOCK:
+        _CACHE.pop(snapshot.table.key, None)
         if tag is not None:
-            _KEPT[snapshot.table.key] = _CachedSnapshot(snapshot, tag, time.monotonic())
-        if len(_KEPT) > _MOST:
-            _KEPT.popitem(last=False)
+            _CACHE[snapshot.table.key] = _CachedSnapshot(snapshot, tag, time.monotonic())
+        if len(_CACHE) > _MOST:
+            _CACHE.popitem(last=False)
 
 
 def _is_latest(opened: OpenedLog, table: TableLocation) -> bool:

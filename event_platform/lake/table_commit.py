@@ -24,7 +24,7 @@ from event_platform.lake.location import TRIES, OpenedLog
 from event_platform.lake.log_copy import LogCopy
 from event_platform.lake.log_writer import COMMIT_RETRIES, write_commit
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.snapshot_cache import keep, move_on
+from event_platform.lake.snapshot_cache import cache_snapshot, move_on
 from event_platform.storage.errors import cause, has_broken_off, one_line
 from event_platform.storage.store import ChangedError
 
@@ -197,9 +197,9 @@ class TableCommit:
             with suppress(StorageError):  # after a lost answer, it is unknown whether the commit was made
                 if (version := self._version_of(commit_id)) is not None:
                     return version
-            keep(self._snapshot, None)  # the log may have moved on since
+            cache_snapshot(self._snapshot, None)  # the log may have moved on since
             raise self._failure(error) from cause(error)
-        keep(Snapshot(table, OpenedLog(delta, None, committed.version, committed)), committed.tag)
+        cache_snapshot(Snapshot(table, OpenedLog(delta, None, committed.version, committed)), committed.tag)
         return committed.version
 
     def _write(self, delta: DeltaTable, write: Callable[[DeltaTable], None], commit_id: str) -> int:

@@ -16,7 +16,7 @@ from event_platform.landing.pieces import Limits
 _DAYS, _OBJECTS, _OUTSIDE = 5, 30, 12
 
 #: Maximum bytes to read of an object, and maximum bytes of text to keep of one object and of all.
-_READ, _LEAST, _KEPT = 32 << 20, 200_000, 24 << 20
+_MOST_READ, _LEAST_TEXT, _MOST_TEXT = 32 << 20, 200_000, 24 << 20
 
 #: A wrapper is kept whole up to this size, because a part of it cannot be parsed.
 _LIMITS = Limits(task_bytes=1 << 30, object_bytes=256 << 20, record_bytes=64 << 20)
@@ -36,7 +36,7 @@ class SampledObject:
 def sample(landing: Landing, omissions: Omissions) -> Iterator[SampledObject]:
     """Yield the beginnings of some objects. Objects that are deleted meanwhile are skipped. Raises LandingError."""
     chosen = list(_choose(landing, omissions))
-    most = max(_LEAST, _KEPT // max(1, len(chosen)))
+    most = max(_LEAST_TEXT, _MOST_TEXT // max(1, len(chosen)))
     for landed in chosen:
         try:
             beginning = _beginning(landing, landed, most)
@@ -63,7 +63,7 @@ def spread(items: Sequence[T], most: int) -> list[T]:
 
 
 def _beginning(landing: Landing, landed: LandedObject, most: int) -> SampledObject:
-    size = min(landed.size, _READ)
+    size = min(landed.size, _MOST_READ)
     data = landing.read(landed.name) if size == landed.size else landing.read_range(landed.name, 0, size)
     texts: list[bytes] = []
     fault = ""

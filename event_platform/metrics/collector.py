@@ -31,7 +31,7 @@ from event_platform.storage.polars_errors import translate_errors
 LOG = logging.getLogger(__name__)
 
 #: Seconds for which a scrape reuses the previous samples: two servers that scrape cost as much as one.
-_KEPT = 10.0
+_CACHE_SECONDS = 10.0
 
 _LENGTH = 1_000
 
@@ -56,7 +56,7 @@ class PlatformCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield each metric that has samples; see prometheus_client."""
         with self._reading:
-            if self._read_at is None or time.monotonic() - self._read_at > _KEPT:
+            if self._read_at is None or time.monotonic() - self._read_at > _CACHE_SECONDS:
                 self._samples = list(self._read_sources())
                 self._read_at = time.monotonic()
             samples = self._samples

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _TRIES = 10
 
 #: Seconds to wait for a connection, and for more of an answer.
-_CONNECT, _READ = 10, 30
+_CONNECT_SECONDS, _READ_SECONDS = 10, 30
 
 #: Seconds after which a request is no longer retried.
 _GIVE_UP = 120
@@ -36,7 +36,7 @@ IMPATIENT = Patience(connect=3, read=5, tries=2)
 
 def patience() -> Patience:
     """Return the timeouts for reading and writing data."""
-    return Patience(_CONNECT, _READ, tries())
+    return Patience(_CONNECT_SECONDS, _READ_SECONDS, tries())
 
 
 def tries() -> int:
@@ -75,8 +75,8 @@ def delta_options() -> dict[str, str]:
         "backoff_config.init_backoff": "200ms",
         "backoff_config.max_backoff": "20s",
         "backoff_config.base": "3",
-        "connect_timeout": f"{_CONNECT}s",
-        "timeout": f"{_READ}s",  # for a whole answer: those of a log are small
+        "connect_timeout": f"{_CONNECT_SECONDS}s",
+        "timeout": f"{_READ_SECONDS}s",  # for a whole answer: those of a log are small
     }
 
 
@@ -88,6 +88,6 @@ def polars_options() -> dict[str, Any]:
         "retry_init_backoff_ms": 200,
         "retry_max_backoff_ms": 20_000,
         "retry_base_multiplier": 3,
-        "connect_timeout": f"{_CONNECT}s",
-        "read_timeout": f"{_READ}s",
+        "connect_timeout": f"{_CONNECT_SECONDS}s",
+        "read_timeout": f"{_READ_SECONDS}s",
     }

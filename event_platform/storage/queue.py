@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BATCH, THREADS = 10, 10
 
 _WAITING, _RECEIVED = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
-_KEPT = "MessageRetentionPeriod"
+_RETENTION = "MessageRetentionPeriod"
 
 _GRANT = (
     "check the address and AWS_REGION; allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes on it, "
@@ -74,7 +74,7 @@ class Queue:
 
     def state(self) -> QueueState:
         """Return the queue's numbers according to SQS."""
-        names: Any = [_WAITING, _RECEIVED, _KEPT]
+        names: Any = [_WAITING, _RECEIVED, _RETENTION]
         with self._requests():
             found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return QueueState(*(int(found[name]) for name in names))

@@ -21,7 +21,7 @@ IDS = [f"created_date={day}" for day in DAYS]
 @pytest.fixture(autouse=True)
 def nothing_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process."""
-    monkeypatch.setattr(log, "_READ", {})
+    monkeypatch.setattr(log, "_CACHE", {})
 
 
 def commit(path: Path, number: int) -> None:
@@ -60,7 +60,7 @@ def test_all_transactions_are_those_that_are_asked_for_one_by_one(tmp_path: Path
             DeltaTable(path).create_checkpoint()
     older = snapshot(path)
     commit(path, 9)
-    log._READ.clear()
+    log._CACHE.clear()
     assert snapshot(path).transactions is not None
     assert at_once(snapshot(path)) == each(snapshot(path))
     assert at_once(older) == each(older)  # which was pinned before
@@ -76,14 +76,14 @@ def test_a_checkpoint_stands_for_the_commits_that_are_gone(tmp_path: Path) -> No
     expected = each(snapshot(path))
     for version in range(7):
         (path / "_delta_log" / f"{version:020}.json").unlink()
-    log._READ.clear()
+    log._CACHE.clear()
     assert snapshot(path).transactions is not None
     assert at_once(snapshot(path)) == expected
-    snapshot_cache._KEPT.clear()
+    snapshot_cache._CACHE.clear()
     older = snapshot(path)
     commit(path, 8)
     DeltaTable(path).create_checkpoint()
-    log._READ.clear()
+    log._CACHE.clear()
     assert older.transactions is None
     assert at_once(older) == expected
 

@@ -43,7 +43,7 @@ def cache_file() -> Path:
 
 def footers_read(table: Table, proxy: FaultyS3) -> int:
     """Read a figure as a new process does; return the number of footers read."""
-    file_figures._READ.clear()
+    file_figures._CACHE.clear()
     snapshot = table.snapshot()
     proxy.set()
     assert read_figure(table, snapshot.files(), OBJECTS)["landed"].to_list() == [1, 1]

@@ -74,7 +74,7 @@ def tables_with_figures(world: World) -> list[Table]:
 
 def totals(snapshot: Snapshot, figure: Figure, *, in_rows: bool) -> list[dict[str, Any]]:
     """Return the figures of all files of a table, added up by partition, in order."""
-    file_figures._READ.clear()
+    file_figures._CACHE.clear()
     counts = read_figure(snapshot.table, snapshot.files(), figure, snapshot.schema, in_rows=in_rows)
     parts = counts.partition_by(snapshot.column, as_dict=True, maintain_order=False)
     sums = [figure.add_up(part.drop(snapshot.column)).with_columns(day=pl.lit(day)) for (day,), part in parts.items()]
@@ -96,7 +96,7 @@ def test_footers_say_what_the_rows_do(tmp_path_factory: pytest.TempPathFactory, 
 
 def test_the_process_that_writes_a_file_knows_what_its_footer_says(world: World) -> None:
     """The same rows in the same types, so that both are put beside each other."""
-    file_figures._READ.clear()
+    file_figures._CACHE.clear()
     lesson = event("u1", name="lesson:started", user="usr_1", level="high")
     world.deliver(MONDAY, "a", lesson, event("u2", name="lesson:started", user="x"), event("u3"), "{broken")
     world.build(MONDAY)
@@ -105,15 +105,15 @@ def test_the_process_that_writes_a_file_knows_what_its_footer_says(world: World)
         for table in tables_with_figures(world)
         for file in table.snapshot().files()
         for figure in table.spec.figures
-        if (counts := file_figures._READ.get((file.uri, figure.name))) is not None
+        if (counts := file_figures._CACHE.get((file.uri, figure.name))) is not None
     }
-    file_figures._READ.clear()
+    file_figures._CACHE.clear()
     for table in tables_with_figures(world):
         for figure in table.spec.figures:
             read_figure(table, table.snapshot().files(), figure)
     assert {"objects", "sample", "example"} <= {name for _, name in written}
     for key, counts in written.items():
-        read = file_figures._READ.get(key)
+        read = file_figures._CACHE.get(key)
         assert read is not None
         assert_frame_equal(counts, read, check_row_order=False)
 
@@ -124,7 +124,7 @@ def test_no_row_is_read_for_what_footers_say(built: World, monkeypatch: pytest.M
     lesson, deduplicated = built.event_table(LESSON).snapshot(), built.lake.deduplicated_events.snapshot()
     expected = [arrival_balances(built.lake), deduplication_balances(built.lake)]
     uniqueness.check_dates(deduplicated, [MONDAY])
-    file_figures._READ.clear()
+    file_figures._CACHE.clear()
 
     def refuse(table: Table, files: Sequence[DataFile], *arguments: Any) -> pl.LazyFrame:
         assert not files, f"rows of {table.name} are read"
@@ -183,7 +183,7 @@ def test_what_is_no_figure_is_counted_in_the_rows(built: World) -> None:
     path = Path(file.uri).with_name("odd.parquet")
     odd_figure = json.dumps({"file": "odd.parquet", "figures": {figure.name: {"rows": ["x"]}}})
     for text in ("", "7", odd_figure):
-        file_figures._READ.clear()
+        file_figures._CACHE.clear()
         pq.write_table(rows.replace_schema_metadata({"event_platform.figures": text}), path)
         odd = DataFile(str(path), path.name, MONDAY, 1, path.stat().st_size, 0, {}, {}, {})
         assert read_figure(table, [odd], figure)["rows"].to_list() == [rows.num_rows]
@@ -249,10 +249,10 @@ def test_hours_are_those_of_creation(world: World) -> None:
 
 def test_what_was_asked_for_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is read twice counts once."""
-    monkeypatch.setattr(file_figures, "_ROWS_KEPT", 2 * file_figures._ROWS_OF_FRAME + 5)
+    monkeypatch.setattr(file_figures, "_MOST_ROWS", 2 * file_figures._ROWS_OF_FRAME + 5)
     read, counts = file_figures._ReadFigures(), pl.DataFrame({"rows": [1, 2]})
     for name in "abab":
-        read.keep({(name, "figure"): counts})
+        read.add({(name, "figure"): counts})
     assert [name for name in "abc" if (name, "figure") in read] == ["a", "b"]
-    read.keep({("c", "figure"): counts})
+    read.add({("c", "figure"): counts})
     assert [name for name in "abc" if (name, "figure") in read] == ["b", "c"]

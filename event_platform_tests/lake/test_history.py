@@ -51,12 +51,12 @@ def test_what_is_remembered_of_a_table_does_not_grow_with_its_commits(monkeypatc
 def test_tables_that_nobody_asks_for_any_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as those that were made anew."""
     monkeypatch.setattr(history, "_TABLES", 3)
-    history._READ.clear()
+    history._CACHE.clear()
     log, tables = Log(days=2), [str(uuid.uuid4()) for _ in range(5)]
     for table in tables:
         commit_infos(table, 0, 3, log.commit)
         commit_infos(tables[0], 0, 3, log.commit)
-    assert list(history._READ) == [*tables[3:], tables[0]]
+    assert list(history._CACHE) == [*tables[3:], tables[0]]
 
 
 def test_commits_that_were_cleaned_up_are_missing() -> None:

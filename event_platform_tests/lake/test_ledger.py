@@ -117,7 +117,7 @@ def test_a_file_of_the_ledger_is_read_once(world: World, monkeypatch: pytest.Mon
     world.deliver(MONDAY, "a", event("u1"))
     world.load(MONDAY)
     (others,) = world.lake.raw_events.snapshot().files()
-    file_figures._READ.clear()
+    file_figures._CACHE.clear()
     read: list[str] = []
 
     note_reads(monkeypatch, lambda file: read.append(file.uri))
@@ -135,8 +135,8 @@ def test_what_was_asked_for_longest_ago_is_forgotten_first(world: World, monkeyp
     for day in (MONDAY, TUESDAY, WEDNESDAY):
         world.deliver(day, "a", event(f"{day}", day))
     world.load(MONDAY, TUESDAY, WEDNESDAY)
-    monkeypatch.setattr(file_figures, "_ROWS_KEPT", 2 * file_figures._ROWS_OF_FRAME + 2)
-    file_figures._READ.clear()
+    monkeypatch.setattr(file_figures, "_MOST_ROWS", 2 * file_figures._ROWS_OF_FRAME + 2)
+    file_figures._CACHE.clear()
     read: list[date] = []
 
     note_reads(monkeypatch, lambda file: read.append(file.partition))

@@ -137,7 +137,7 @@ def test_a_lake_that_cannot_be_read_is_reported_once_until_it_can_be_read(
     copy: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its metrics are absent, rather than those of an earlier scrape; landing is still compared with the ledger."""
-    monkeypatch.setattr(collector, "_KEPT", -1)
+    monkeypatch.setattr(collector, "_CACHE_SECONDS", -1)
     registry, log = CollectorRegistry(), Path(copy.event_table("lesson_started").uri) / "_delta_log"
     registry.register(PlatformCollector(copy.environment, copy.catalog, DEFAULT_THRESHOLDS, None))
     log.rename(log.with_name("hidden"))
@@ -275,7 +275,7 @@ def test_two_servers_that_scrape_cost_as_much_as_one(built: Built, monkeypatch: 
     monkeypatch.setattr(collector, "lake_samples", read)
     registry = CollectorRegistry()
     registry.register(PlatformCollector(built.world.environment, built.world.catalog, DEFAULT_THRESHOLDS, None))
-    monkeypatch.setattr(collector, "_KEPT", 3600)
+    monkeypatch.setattr(collector, "_CACHE_SECONDS", 3600)
     assert generate_latest(registry) == generate_latest(registry)
     assert len(reads) == 1
 

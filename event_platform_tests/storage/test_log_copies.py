@@ -59,8 +59,8 @@ def bucket_of(table: Table) -> str:
 def start_over() -> None:
     """Forget what this process knows of any table, as that of another user would."""
     shutil.rmtree(Path.home() / ".cache", ignore_errors=True)
-    snapshot_cache._KEPT.clear()
-    app_transactions._READ.clear()
+    snapshot_cache._CACHE.clear()
+    app_transactions._CACHE.clear()
 
 
 def log_requests(proxy: FaultyS3) -> list[str]:
@@ -148,7 +148,7 @@ def test_many_commits_of_others_are_read_from_their_checkpoint(table: Table, mon
     first = fill(table, 1)
     start_over()
     last = fill(table, 12)
-    snapshot_cache.keep(first, first.copy.tag if first.copy else None)
+    snapshot_cache.cache_snapshot(first, first.copy.tag if first.copy else None)
     found = table.snapshot()
     assert found.copy is not None
     assert (found.version, found.rows_by_date(), len(found.copy.files)) == (13, last.rows_by_date(), 6)
@@ -245,7 +245,7 @@ def test_a_table_in_the_place_of_another_one_is_opened(
     if known == "read a minute ago":
         monkeypatch.setattr(snapshot_cache, "_RECENT", 0)
     else:
-        monkeypatch.setattr(snapshot_cache, "_KEPT", _Forgetful())
+        monkeypatch.setattr(snapshot_cache, "_CACHE", _Forgetful())
     fill(table, 3)
     for version in (3, 2):
         client().delete_object(Bucket=bucket_of(table), Key=f"{LOG}/{commit_name(version)}")
@@ -291,7 +291,7 @@ def test_rows_of_a_table_without_partitions_are_read(table: Table, proxy: Faulty
 def test_a_process_begins_with_what_another_one_has_kept(table: Table, proxy: FaultyS3) -> None:
     """It looks for the last commit and the next one, and reads newer ones; within a minute, only for the next one."""
     before = fill(table, 3)
-    snapshot_cache._KEPT.clear()
+    snapshot_cache._CACHE.clear()
     proxy.set()
     assert table.snapshot().rows_by_date() == before.rows_by_date()
     assert log_requests(proxy) == [f"GET {commit_name(4)}", f"HEAD {commit_name(3)}"]
@@ -324,7 +324,7 @@ def test_what_is_kept_is_used_as_it_was_written_or_not_at_all(table: Table, prox
     """The log is copied then."""
     before = fill(table, 1)
     spoil(Path.home() / ".cache" / "event-platform" / "logs", how)
-    snapshot_cache._KEPT.clear()
+    snapshot_cache._CACHE.clear()
     proxy.set()
     assert table.snapshot().rows_by_date() == before.rows_by_date()
     assert log_requests(proxy)[:2] == ["GET _last_checkpoint", "LIST"]
@@ -363,7 +363,7 @@ def test_checks_look_once_a_minute(table: Table, proxy: FaultyS3) -> None:
 def test_a_listing_shows_which_tables_have_not_moved_on(table: Table, proxy: FaultyS3, world: World) -> None:
     """They are opened from what this user's last process has kept, without a look at each."""
     fill(table, 2)
-    snapshot_cache._KEPT.clear()
+    snapshot_cache._CACHE.clear()
     lake = PinnedLake(table.storage)
     proxy.set()
     listed = lake.list_files(world.catalog.event_types)
@@ -376,19 +376,19 @@ def test_a_listing_shows_which_tables_have_not_moved_on(table: Table, proxy: Fau
 def test_a_table_that_has_moved_on_since_it_was_kept_is_opened_as_it_is(table: Table, world: World, kept: str) -> None:
     """Whatever a listing shows of it."""
     fill(table, 1)
-    seen = dict(snapshot_cache._KEPT)
+    seen = dict(snapshot_cache._CACHE)
     fill(table, 2)
-    snapshot_cache._KEPT.clear()
+    snapshot_cache._CACHE.clear()
     if kept == "nothing":
         start_over()
     elif kept == "an older version":
-        snapshot_cache._KEPT.update(seen)
+        snapshot_cache._CACHE.update(seen)
     else:
         table.storage.store.remove_folder(f"{table.name}/")
-        snapshot_cache._KEPT.clear()
+        snapshot_cache._CACHE.clear()
         start_over()
         fill(table, 1)
-        snapshot_cache._KEPT.update(seen)
+        snapshot_cache._CACHE.update(seen)
     lake = PinnedLake(table.storage)
     lake.list_files(world.catalog.event_types)
     assert lake.platform_table(table.spec).snapshot().rows_by_date() == numbers_of_days(table)
@@ -402,9 +402,9 @@ def numbers_of_days(table: Table) -> dict[date, int]:
 def test_a_commit_on_top_of_what_was_seen_before_another_one_meets_a_conflict_once(table: Table) -> None:
     """Nothing of the other one is overwritten, and the next try is on top of it."""
     fill(table, 1)
-    seen = dict(snapshot_cache._KEPT)
+    seen = dict(snapshot_cache._CACHE)
     fill(table, 2)
-    snapshot_cache._KEPT.update(seen)  # the second commit was another process's
+    snapshot_cache._CACHE.update(seen)  # the second commit was another process's
     target = table.snapshot_to_write(may_be_recent=True)
     assert target.rows_by_date() == {MONDAY: 1}
     changes = TableCommit(target).rebuild([TUESDAY], [write_numbers(table, TUESDAY, 3)], {TUESDAY: 9})
@@ -423,7 +423,7 @@ def test_without_a_temporary_folder_delta_rs_reads_the_log_and_a_commit_says_why
     changes = TableCommit(before).rebuild([TUESDAY], [added], {TUESDAY: 7})
     with pytest.raises(TableStorageError, match=f"{table.uri}: the commit failed: .*No such file or directory"):
         changes.commit()
-    snapshot_cache._KEPT.clear()
+    snapshot_cache._CACHE.clear()
     found = table.snapshot()
     assert (found.copy, found.version) == (None, 1)
     append_files(table, added)

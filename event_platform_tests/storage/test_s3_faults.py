@@ -155,8 +155,8 @@ def test_nobody_waits_for_ever(
     loaded: BucketWorld, faulty: FaultyS3, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither for an answer nor for the rest of it: obstore, delta-rs and polars give up and ask again."""
-    monkeypatch.setattr(clients, "_READ", 1)
-    snapshot_cache._KEPT.clear()  # else the log is not read
+    monkeypatch.setattr(clients, "_READ_SECONDS", 1)
+    snapshot_cache._CACHE.clear()  # else the log is not read
     faulty.set(*(Rule("GET", path, fault, seconds=3600) for path in ("landing/.*/b", "corrupt_events/.*json", DATA)))
     assert loaded.landing.read("2025/06/02/12/b")
     assert loaded.lake.corrupt_events.snapshot().version >= 0
@@ -195,7 +195,7 @@ def test_what_fails_for_good_says_where_and_what_to_do(
 ) -> None:
     """Whichever library meets it: on listing, reading, opening a table, reading its rows, and on a commit."""
     landing, lake, bucket = loaded.landing, loaded.lake, f"s3://{loaded.bucket}"
-    snapshot_cache._KEPT.clear()  # with the clients of the tests before, which have more patience
+    snapshot_cache._CACHE.clear()  # with the clients of the tests before, which have more patience
     snapshot = lake.raw_events.snapshot_to_write()
 
     @contextmanager

@@ -48,7 +48,7 @@ def test_a_command_makes_no_more_requests_than_its_budget(
         monkeypatch.setenv(name, value)
 
     def requests(*command: str) -> Counter[str]:
-        for known in (snapshot_cache._KEPT, app_transactions._READ, history._READ, file_figures._READ):
+        for known in (snapshot_cache._CACHE, app_transactions._CACHE, history._CACHE, file_figures._CACHE):
             known.clear()
         proxy.set()
         assert "balanced: nothing is lost" in call(*command)

@@ -203,7 +203,7 @@ def test_a_process_that_has_just_started_reads_the_ledger_of_few_days_in_a_tick(
     world.load(*days)
     monkeypatch.setattr(looking, "_LEDGER_ROWS", 1)
     monkeypatch.setattr(looking, "_SEEN_IN_A_TICK", 303)
-    file_figures._READ.clear()
+    file_figures._CACHE.clear()
     position, listed = Position(seen=frozenset(days)), list[int]()
     for _ in range(6):
         seen = at(world, world.landing, position)

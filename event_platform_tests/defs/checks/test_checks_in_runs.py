@@ -198,7 +198,7 @@ def test_a_table_whose_file_cannot_be_read_fails_its_own_checks(good: World) -> 
     good.materialize(MONDAY)
     (file,) = good.event_table("account_created").snapshot().files([MONDAY])
     Path(file.uri).write_bytes(Path(file.uri).read_bytes()[: file.size // 2])
-    file_figures._READ.clear()  # as in another process
+    file_figures._CACHE.clear()  # as in another process
     account = dg.AssetKey(["events", "account_created"])
     checks = dg.AssetSelection.checks_for_assets(account, LESSON)
     result = good.materialize(MONDAY, selection=checks, raise_on_error=False)

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from event_platform.lake.snapshot_cache import _KEPT
+from event_platform.lake.snapshot_cache import _CACHE
 from event_platform.pipeline.backfill.find import Backfills, find_backfills
 from event_platform.pipeline.typing.step import type_all
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, event
@@ -129,5 +129,5 @@ def test_due_is_what_a_rebuild_would_change(
         assert _backfills(world).due == {}
         now = world.event_table("t").snapshot().paths_by_date()
         assert {day for day in files if files[day] != now[day]} == differing
-        for key in [key for key in _KEPT if folder in key or other in key]:
-            del _KEPT[key]
+        for key in [key for key in _CACHE if folder in key or other in key]:
+            del _CACHE[key]
