@@ -16,7 +16,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from bench.commands import Commands, FailedError, chosen, module
+from bench.commands import Commands, FailedError, chosen, folder_option, module
 from bench.comparison import compare
 from bench.framings import write_framed
 from bench.machine import machine
@@ -130,7 +130,7 @@ def with_rest(steps: list[dict[str, Any]], whole: dict[str, Any]) -> list[dict[s
     show_default=True,
     help="File to keep the figures in.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
+@folder_option
 def main(events: int, days: int, only: str | None, repeat: int, target: Path, folder: Path | None) -> None:
     """Measure the cost of the job with this platform and its alternatives, and print a table.
 

@@ -13,6 +13,12 @@ import click
 
 _ROOT = Path(__file__).parents[1]
 
+folder_option = click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Work in a new folder below this one.",
+)
+
 
 class FailedError(Exception):
     """A command failed or had a wrong result; the text is the last line that it printed."""

@@ -16,10 +16,18 @@ _UNPRIVILEGED = "nobody"
 
 
 def free_port() -> int:
-    """Return a port on 127.0.0.1 that nobody listens on."""
+    """Return a port on 127.0.0.1 that nobody listens on, and that nobody who asks for any port gets for a minute.
+
+    For so long Linux keeps the port of a connection that its server has ended for those who name it.
+    """
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        listener.listen()
+        address = listener.getsockname()
+        with socket.create_connection(address), listener.accept()[0] as server:
+            server.close()
+        return int(address[1])
 
 
 @dataclass(frozen=True)

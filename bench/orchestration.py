@@ -24,6 +24,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.commands import folder_option
 from bench.local_servers import Postgres, postgres_server, programs
 from event_platform.environment import SAMPLE_CATALOG
 from event_platform.sample.generate import Sample, generate
@@ -116,7 +117,7 @@ def _shown(rows: list[dict[str, Any]]) -> list[Table]:
     "--storage", "storages", multiple=True, type=click.Choice(_STORAGES), help="Which; without it, the profiles."
 )
 @click.option("--repeat", default=1, show_default=True, help="Take every measurement so often, in turn.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
+@folder_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def main(
     events: int,

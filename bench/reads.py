@@ -21,6 +21,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.commands import folder_option
 from bench.file_sizes import build_at_once, build_by_the_hour, sizes
 from bench.machine import machine
 from bench.object_server import ObjectServer, object_server, touched
@@ -228,7 +229,7 @@ def _shown_files(document: Mapping[str, Any]) -> Table:
     show_default=True,
     help="File to keep the figures in.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
+@folder_option
 def main(
     events: int, days: int, day_events: int, repeat: int, latency_ms: float, target: Path, folder: Path | None
 ) -> None:

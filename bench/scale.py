@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.commands import FailedError, chosen
+from bench.commands import FailedError, chosen, folder_option
 from bench.machine import machine
 from bench.scale_cases import CASES, Row, Scale, Workshop
 
@@ -111,7 +111,7 @@ def _as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     show_default=True,
     help="File to keep the figures in.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
+@folder_option
 def main(only: str | None, factor: float, target: Path, folder: Path | None) -> None:
     """Measure how the cost grows, and print a table.
 

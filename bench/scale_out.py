@@ -28,6 +28,7 @@ from distributed.deploy.subprocess import SubprocessCluster
 from rich.console import Console
 from rich.table import Table
 
+from bench.commands import folder_option
 from event_platform.checks.thresholds import DEFAULT_THRESHOLDS
 from event_platform.compute.executor import open_executor
 from event_platform.environment import LOCAL_COMPUTE, SAMPLE_CATALOG
@@ -160,7 +161,7 @@ def _shown(found: Mapping[str, Mapping[str, Cost]], events: int) -> Table:
 @click.option("--events", default=1_000_000, show_default=True, help="Events of the sample, in 100 types.")
 @click.option("--days", default=1, show_default=True, help="Days over which they arrive.")
 @click.option("--workers", multiple=True, type=int, default=(1, 2, 4), show_default=True, help="Workers of a cluster.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Work in a new folder below this one.")
+@folder_option
 @click.option(
     "--json",
     "kept",

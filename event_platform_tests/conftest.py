@@ -2,7 +2,9 @@
 
 import gc
 import os
+import time
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,9 @@ gc.disable()
 # An example takes as long as the machine lets it: no test is about time.
 settings.register_profile("any_machine", max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_machine")
+
+#: Seconds that a test of one day takes at most, with its fixtures, on a busy machine.
+_LONGEST = 120
 
 _SETTINGS = ("AWS_", "EVENT_PLATFORM_", "DAGSTER_")
 
@@ -84,6 +89,14 @@ def _no_stamps_in_memory() -> Iterator[None]:
 def _own_home(_no_settings: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A home that no other test has written to."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def today() -> date:
+    """The day (UTC) of a test, which does not end before the test: that is why one before midnight waits."""
+    if (left := 86_400 - time.time() % 86_400) < _LONGEST:
+        time.sleep(left + 1)
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import dagster as dg
 
 from event_platform.checks.result import Result
 from event_platform.cli.checks import Checked, Results
-from event_platform.cli.output import print_warning
+from event_platform.cli.output import ERR, print_warning
 from event_platform.cli.progress import Listener
 from event_platform.cli.project import PLATFORM, load_project
 from event_platform.definitions import JOB, build_definitions, platform_assets, raw_assets
@@ -26,6 +26,7 @@ from event_platform.defs.checks.distinct_share import KEY
 from event_platform.defs.checks.results import to_result
 from event_platform.defs.graph import checks_of_runs, own_assets
 from event_platform.defs.instance.dagster_internals import execute_job, name_location_of_runs
+from event_platform.defs.instance.home import supply_dagster_yaml
 from event_platform.defs.instance.opening import open_instance
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
@@ -195,7 +196,10 @@ def _materializer(environment: Environment, catalog: Catalog, progress: Listener
 
 
 def _instance(environment: Environment) -> dg.DagsterInstance:
-    return open_instance(os.environ.get("DAGSTER_HOME"), environment.lake)
+    home = os.environ.get("DAGSTER_HOME")
+    if home and supply_dagster_yaml(home):
+        ERR.print(f"{home} was empty: wrote the platform's dagster.yaml to it", soft_wrap=True)
+    return open_instance(home, environment.lake)
 
 
 def _select_untried(runs: Iterable[DueAssets], tried: set[tuple[dg.AssetKey, date]]) -> list[DueAssets]:

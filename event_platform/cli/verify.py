@@ -4,16 +4,16 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from event_platform.cli.output import ERR, OUT, print_parts
+from event_platform.cli.output import ERR, OUT, print_parts, print_warning
 from event_platform.cli.progress import show_progress
 from event_platform.cli.totals import render_days
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog
-from event_platform.events.wording import counted
+from event_platform.events.wording import counted, first_few
 from event_platform.lake.verification import EVENT_TABLES, Verification, verify
 from event_platform.pipeline.opening import open_lake
 
-_SHOWN_FAULTS = 50
+_SHOWN_FAULTS, _SHOWN_DAYS = 50, 5
 
 
 def show_verification(environment: Environment, catalog: Catalog, *, as_json: bool, every: bool) -> int:
@@ -38,6 +38,9 @@ def _print(verification: Verification, *, every: bool) -> None:
         ERR.print(f"and {len(verification.faults) - _SHOWN_FAULTS:,} more faults; --json prints all of them")
     files = f"{counted(verification.files, 'file')} of {counted(verification.tables, 'table')}"
     files = f"{files}, {verification.size / 1e6:,.1f} MB"
+    if verification.unbuilt:
+        unbuilt = first_few(verification.unbuilt, _SHOWN_DAYS, "days")
+        print_warning(f"not compared: {unbuilt}, of which newer records are not built yet")
     if not verification.faults:
         OUT.print(f"verified: {files}; every file exists, and every row is where it should be", soft_wrap=True)
         return
@@ -58,6 +61,7 @@ def _as_json(verification: Verification) -> dict[str, Any]:
         "bytes": verification.size,
         "by_arrival_date": _by_arrival_date(verification),
         "by_created_date": _by_created_date(verification),
+        "not_compared": [day.isoformat() for day in verification.unbuilt],
         "faults": [{**asdict(fault), "day": fault.day and fault.day.isoformat()} for fault in verification.faults],
     }
 

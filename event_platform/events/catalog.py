@@ -157,13 +157,23 @@ def first_part(name: str) -> str:
 
 def load_catalog(folder: Path) -> Catalog:
     """Read and validate what is in `folder`. Raises CatalogError, one line for each fault."""
+    return load_with_documents(folder)[0]
+
+
+def load_with_documents(folder: Path) -> tuple[Catalog, dict[str, Mapping[str, Any]]]:
+    """Load a catalog, and return it with its schemas by the names of their files: each file is read once."""
     faults: list[str] = []
+    documents: dict[str, Mapping[str, Any]] = {}
     files, beside = schema_files(folder), BesideSchemas(folder)
     envelope = _load_envelope(folder, faults)
     event_types: dict[str, list[EventType]] = defaultdict(list)
     names: dict[str, EventType] = {}
     for path in files:
-        event_type = _load_event_type(path, envelope, beside, faults)
+        document = _load_document(path, faults)
+        if document is None:
+            continue
+        documents[path.name] = document
+        event_type = _load_event_type(path, document, envelope, beside, faults)
         if event_type is not None:
             # Case is ignored: the key names a folder, and some file systems ignore case.
             alike = event_types[event_type.key.lower()]
@@ -179,11 +189,14 @@ def load_catalog(folder: Path) -> Catalog:
     if faults:
         raise CatalogError("\n".join(faults))
     found = tuple(event_type for alike in event_types.values() for event_type in alike)
-    return Catalog(envelope, found, str(folder), mending)
+    return Catalog(envelope, found, str(folder), mending), documents
 
 
 def schema_files(folder: Path) -> list[Path]:
-    """Return the schema files of `folder`, by suffix. Raises CatalogError if the folder cannot be read."""
+    """Return the schema files of `folder`, by suffix, without hidden ones, which editors make.
+
+    Raises CatalogError if the folder cannot be read.
+    """
     try:
         files = sorted(folder.iterdir())
     except FileNotFoundError as error:
@@ -192,7 +205,8 @@ def schema_files(folder: Path) -> list[Path]:
         ) from error
     except OSError as error:
         raise CatalogError(f"{folder}: expected a folder of JSON Schemas: {error.strerror}") from error
-    return [path for path in files if path.suffix in SUFFIXES and path.name != ENVELOPE_FILE]
+    shown = (path for path in files if not path.name.startswith("."))
+    return [path for path in shown if path.suffix in SUFFIXES and path.name != ENVELOPE_FILE]
 
 
 def _load_envelope(folder: Path, faults: list[str]) -> Envelope:
@@ -210,10 +224,9 @@ def _clashes(path: Path, new: EventType, alike: list[EventType]) -> list[str]:
     ]
 
 
-def _load_event_type(path: Path, envelope: Envelope, beside: BesideSchemas, faults: list[str]) -> EventType | None:
-    document = _load_document(path, faults)
-    if document is None:
-        return None
+def _load_event_type(
+    path: Path, document: Mapping[str, Any], envelope: Envelope, beside: BesideSchemas, faults: list[str]
+) -> EventType | None:
     found = document_faults(document)
     columns: tuple[Column, ...] = ()
     if not found:

@@ -42,7 +42,7 @@ class ChangedFile:
     def write(self) -> None:
         """Write the file, or remove it."""
         if self.after is None:
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(self.after, encoding="utf-8", newline="\n")
@@ -67,4 +67,7 @@ def marked_files(folder: Path, pattern: str, marker: str) -> list[Path]:
 
 
 def _read(path: Path) -> str | None:
-    return path.read_bytes().decode(errors="replace") if path.is_file() else None
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except (FileNotFoundError, IsADirectoryError):  # also one that was there when its folder was listed
+        return None

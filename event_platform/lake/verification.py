@@ -19,9 +19,11 @@ from event_platform.lake.foreign import damaged_files, foreign_dates, instead
 from event_platform.lake.lake import Lake
 from event_platform.lake.location import TableLocation
 from event_platform.lake.names import is_of_platform
+from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
-from event_platform.storage.threads import imap_threads
+from event_platform.lake.unbuilt import unbuilt_arrival_dates, unbuilt_created_dates
+from event_platform.storage.threads import imap_threads, map_threads
 
 #: Rows whose keys are held in memory, and tables that are read in parallel.
 _ROWS_AT_ONCE, _TABLES_AT_ONCE = 5_000_000, 4
@@ -65,6 +67,7 @@ class Verification:
     size: int  # bytes
     rows: dict[str, dict[date, Rows]]  # by table and day, as counted in the files
     faults: list[Fault] = field(default_factory=list)
+    unbuilt: list[date] = field(default_factory=list)  # days with newer records: their tables are not compared
 
     @property
     def faulty_dates(self) -> list[date]:
@@ -74,8 +77,8 @@ class Verification:
 
 def look_for_files(tables: Sequence[Table]) -> Verification:
     """Verify that every file of `tables` exists, and find foreign commits. Reads no rows."""
-    found = list(imap_threads(lambda table: _verify_table(table, ()), tables))
-    return _verification(found, [])
+    found = list(imap_threads(lambda table: _verify_table(table.snapshot(), ()), tables))
+    return _verification(found, [], ())
 
 
 def verify(
@@ -86,20 +89,33 @@ def verify(
 ) -> Verification:
     """Look for every file of `tables`, and count the rows of some partitions (all without them) in their files.
 
-    `tables` are all of the lake, those of the platform among them. `progress` is called with what is being done, how
-    many tables are done, and how many there are.
+    `tables` are all of the lake, those of the platform among them. They are pinned first: runs go on meanwhile. Days
+    that one is at work on are not compared. `progress` is called with what is being done, how many tables are done, and
+    how many there are.
     """
+    pinned = _pin(lake, tables)
     found = list[_Verified]()
-    for each in imap_threads(lambda table: _verify_table(table, dates), tables, _TABLES_AT_ONCE):
+    for each in imap_threads(lambda one: _verify_table(one, dates), pinned.snapshots.values(), _TABLES_AT_ONCE):
         found.append(each)
         progress("verify", len(found), len(tables))
     by_name = {each.snapshot.table.name: each for each in found}
     damaged = {day for each in found for day in each.damaged}
-    arrivals = _arrival_faults(lake, by_name, damaged)
-    return _verification(found, [*arrivals, *_created_faults(lake, by_name, dates, damaged)])
+    arrival_dates, created_dates = unbuilt_arrival_dates(pinned), unbuilt_created_dates(pinned, tables)
+    arrivals = _arrival_faults(pinned, by_name, damaged | arrival_dates)
+    created = _created_faults(pinned, by_name, dates, damaged | created_dates)
+    return _verification(found, [*arrivals, *created], arrival_dates | created_dates)
 
 
-def _verification(found: "Sequence[_Verified]", sums: Iterable[Fault]) -> Verification:
+def _pin(lake: Lake, tables: Sequence[Table]) -> PinnedLake:
+    """Pin tables, raw_events last: none is built from newer records then."""
+    raw = lake.raw_events.name
+    others = [table for table in tables if table.name != raw]
+    snapshots = map_threads(lambda table: table.snapshot(), others, lake.storage.threads)
+    by_name = {table.name: each for table, each in zip(others, snapshots, strict=True)}
+    return PinnedLake(lake.storage, snapshots={**by_name, raw: lake.raw_events.snapshot()})
+
+
+def _verification(found: "Sequence[_Verified]", sums: Iterable[Fault], unbuilt: Iterable[date]) -> Verification:
     faults = [*(fault for each in found for fault in each.faults), *sums]
     return Verification(
         len(found),
@@ -107,6 +123,7 @@ def _verification(found: "Sequence[_Verified]", sums: Iterable[Fault]) -> Verifi
         sum(sum(each.sizes.values()) for each in found),
         {each.snapshot.table.name: each.rows for each in found},
         sorted(faults, key=lambda fault: (fault.day or date.min, fault.table, fault.reason)),
+        sorted(unbuilt),
     )
 
 
@@ -120,9 +137,9 @@ class _Verified:
     faults: list[Fault]
 
 
-def _verify_table(table: Table, dates: Collection[date] | None) -> _Verified:
-    snapshot = table.snapshot()
-    if snapshot.table.partition_column is None:  # of a table that was found, the log alone says so
+def _verify_table(snapshot: Snapshot, dates: Collection[date] | None) -> _Verified:
+    table = snapshot.table
+    if table.partition_column is None:  # of a table that was found, the log alone says so
         return _verify_whole(snapshot)
     files = snapshot.files()
     broken = damaged_files(snapshot, None, table.storage.sizes(*table.name.split("/")))

@@ -128,6 +128,7 @@ class _Walk:
         if not self._is_inside(target):
             return f"a link that leads out of landing, to {target}"
         if not target.exists():
+            Path(path).lstat()  # raises where it was deleted since its folder was listed
             return "a link that leads nowhere"
         if target.is_dir() and Path(os.path.realpath(Path(path).parent)).is_relative_to(target):
             return "a link that leads round in a circle"

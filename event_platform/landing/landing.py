@@ -109,6 +109,10 @@ class Landing(ABC):
         """Return so many bytes of an object from `start`, which is within it; fewer at its end. Errors as of `read`."""
         return _as_landing_error(lambda: self.store.read_range(name, start, size))
 
+    def is_gone(self, name: str) -> bool:
+        """Return whether an object that was listed is not there any more. Raises StorageError."""
+        return self.store.tag(name) is None
+
     def _of_days(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:
         survey = self.survey(omissions)
         # An object without a date may be in the ledger under an earlier day than its last change: always look at it.

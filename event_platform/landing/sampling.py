@@ -6,6 +6,7 @@ from io import BytesIO
 from itertools import islice
 from typing import TypeVar
 
+from event_platform.events.errors import UnreadableError
 from event_platform.landing.landing import LandedObject, Landing
 from event_platform.landing.objects import pieces
 from event_platform.landing.omissions import Omissions
@@ -33,11 +34,17 @@ class SampledObject:
 
 
 def sample(landing: Landing, omissions: Omissions) -> Iterator[SampledObject]:
-    """Yield the beginnings of some objects. Raises LandingError."""
+    """Yield the beginnings of some objects, but for those that go meanwhile. Raises LandingError."""
     chosen = list(_choose(landing, omissions))
     most = max(_LEAST, _KEPT // max(1, len(chosen)))
     for landed in chosen:
-        yield _beginning(landing, landed, most)
+        try:
+            found = _beginning(landing, landed, most)
+        except UnreadableError:
+            if not landing.is_gone(landed.name):
+                raise
+        else:
+            yield found
 
 
 def _choose(landing: Landing, omissions: Omissions) -> Iterator[LandedObject]:

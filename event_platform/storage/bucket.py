@@ -138,6 +138,10 @@ class BucketStore(Store):
         """See Store."""
         self._call(name, lambda: self._objects.put(name, data, attributes=_attributes(name), use_multipart=False))
 
+    def write_whole(self, name: str, data: bytes) -> None:
+        """See Store."""
+        self.write(name, data)
+
     def write_durably(self, name: str, data: bytes) -> None:
         """See Store."""
         self.write(name, data)

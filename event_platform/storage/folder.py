@@ -36,9 +36,10 @@ class FolderStore(Store):
         return (self.root / name).as_uri()
 
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
-        """See Store. A page for each folder, in no order."""
+        """See Store. A page for each folder, in the order of their names: a log before the files that it names."""
         with _naming(self.uri(folder)):
-            for path, _, names in os.walk(self.root / folder, onerror=_raise_unless_missing):
+            for path, folders, names in os.walk(self.root / folder, onerror=_raise_unless_missing):
+                folders.sort()
                 entries = _entries(self.root, (Path(path, name) for name in names))
                 yield [each for each in entries if each.name > after]
 
@@ -91,6 +92,13 @@ class FolderStore(Store):
         with _naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+
+    def write_whole(self, name: str, data: bytes) -> None:
+        """See Store."""
+        path = self.root / name
+        with _naming(path), _partial(path) as partial:
+            partial.write_bytes(data)
+            partial.replace(path)
 
     def write_durably(self, name: str, data: bytes) -> None:
         """See Store."""

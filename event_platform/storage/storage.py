@@ -75,8 +75,12 @@ class Storage:
         }
 
     def write(self, uri: str, data: bytes) -> None:
-        """Store `data` whole at `uri`, which is below the root. Raises StorageError naming it where that fails."""
+        """Store `data` at `uri`, which is below the root and not read yet. Raises StorageError where that fails."""
         self.store.write(self._name(uri), data)
+
+    def write_whole(self, uri: str, data: bytes) -> None:
+        """Do as `write`, where `uri` may be read at any moment."""
+        self.store.write_whole(self._name(uri), data)
 
     def read(self, uri: str) -> bytes:
         """Return what is stored at `uri`, which is below the root.

@@ -83,8 +83,12 @@ class Store(ABC):
         """Write an object that is not read before it is committed. On failure, part of it may remain in a folder."""
 
     @abstractmethod
+    def write_whole(self, name: str, data: bytes) -> None:
+        """Write an object atomically: it may be read, or written by another one, at any moment."""
+
+    @abstractmethod
     def write_durably(self, name: str, data: bytes) -> None:
-        """Write an object atomically and durably: it may be read at any moment."""
+        """Write an object atomically, and wait until it is on disk."""
 
     @abstractmethod
     def swap(self, name: str, data: bytes, expected: str | None) -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _BURN = "import time\nwhile time.process_time() < 0.5: pass"
 _MEASURE = f"""
 import json, sys, time
 from pathlib import Path
-from bench.live_processes import adopt_orphans, ended_seconds, started, usage
+from bench.live_processes import _measured, _reap, adopt_orphans, ended_seconds, started, usage
 
 adopt_orphans()
 # What the command leaves behind is no child of it any more when it ends.
@@ -35,7 +35,9 @@ command = [sys.executable, "-c", "import subprocess, sys; subprocess.Popen([sys.
 before = ended_seconds()
 with started([*command, {_BURN!r}], None, Path(), Path("log")):
     began = usage(before)
-    time.sleep(3)
+    while _measured():
+        _reap()
+        time.sleep(0.05)
     print(json.dumps(usage(before).since(began)))
 """
 
@@ -67,9 +69,8 @@ def test_a_percentile_is_one_of_the_durations() -> None:
     assert percentile([], 0.5) == float("inf")
 
 
-def test_rows_are_counted_through_appends_compaction_and_rebuilds(world: World) -> None:
+def test_rows_are_counted_through_appends_compaction_and_rebuilds(world: World, today: date) -> None:
     """As the tables hold them after each; what is in no event table counts by its row in unregistered_events."""
-    today = datetime.now(UTC).date()
     world.deliver(today, "a", event("u1", today), event("u2", today))
     world.build(today)
     counter = RowCounter(world.lake, world.catalog)
@@ -83,9 +84,9 @@ def test_rows_are_counted_through_appends_compaction_and_rebuilds(world: World) 
     assert counter.commits >= 6
 
 
-def test_a_stream_waits_for_the_rows_of_its_last_object(world: World) -> None:
+def test_a_stream_waits_for_the_rows_of_its_last_object(world: World, today: date) -> None:
     """Objects have the names of Firehose, and each is seen once."""
-    today, names = datetime.now(UTC).date(), list[str]()
+    names = list[str]()
     objects = [
         StreamedObject(igzip.compress(ndjson(event(f"u{n}", today), event(f"u{n}", today))), 1) for n in range(3)
     ]

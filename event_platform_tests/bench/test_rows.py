@@ -19,7 +19,7 @@ from event_platform.environment import SAMPLE_CATALOG
 from event_platform.events.catalog import load_catalog
 
 _LOAD = """
-import multiprocessing, time
+import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
 
 def burn(seconds):
@@ -27,7 +27,8 @@ def burn(seconds):
     end = time.process_time() + seconds
     while time.process_time() < end:
         pass
-    time.sleep(0.5)
+    while not os.path.exists("seen"):
+        time.sleep(0.05)
     return len(held)
 
 if __name__ == "__main__":
@@ -36,17 +37,38 @@ if __name__ == "__main__":
 """
 
 
+#: Measures, and tells the workers when it has seen both of them, however seldom it looks.
+_MEASURE = """
+import sys
+from pathlib import Path
+from bench import measured_command
+
+size, large = measured_command.proportional_set_size, set()
+
+def seen(process):
+    found = size(process)
+    if found > 50_000_000:
+        large.add(process)
+    if len(large) == 2:
+        Path("seen").touch()
+    return found
+
+measured_command.proportional_set_size = seen
+measured_command.main(sys.argv[1:])
+"""
+
+
 def test_the_cost_of_a_command_holds_its_workers(tmp_path: Path) -> None:
     """Workers of a pool come from a server that outlives the command; their CPU time and memory count all the same."""
     (tmp_path / "load.py").write_text(_LOAD)
-    command = [sys.executable, "-m", "bench.measured_command", "cost.json", "--", sys.executable, "load.py"]
+    command = [sys.executable, "-c", _MEASURE, "cost.json", "--", sys.executable, "load.py"]
     root = Path(__file__).parents[2]
     subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(root)}, check=True)
     cost = json.loads((tmp_path / "cost.json").read_text())
     assert cost["exit_code"] == 0
     assert 1.0 <= cost["cpu_seconds"] < 2.5  # two halves of a second, and the start of five interpreters
     assert 100e6 <= cost["peak_bytes"] < 250e6  # two times 50 MB, and interpreters that share most of their pages
-    assert cost["wall_seconds"] >= 1.0
+    assert cost["wall_seconds"] >= 0.5
 
 
 def _events(uuids: list[str], **columns: Any) -> pl.DataFrame:

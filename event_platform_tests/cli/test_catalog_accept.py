@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from event_platform.checks.conformance import check_dates
+from event_platform.cli.catalog import accept
 from event_platform.cli.main import main
 from event_platform.events.catalog import load_catalog
 from event_platform_tests.support.command import call, use
@@ -95,7 +96,7 @@ def test_diff_shows_what_arrives_against_the_catalog(built: World, monkeypatch: 
     ]
     build = found["new field", account, "build"]
     assert (build["events"], build["first"], build["last"]) == (2, "2025-06-02", "2025-06-02")
-    assert build["share"] == pytest.approx(2 / 31)
+    assert build["share"] == 2 / 32
     assert (build["example"], build["after"], build["file"]) == ('"7.1"', "type: string", "account.yaml")
     assert found["changed type", account, "mail"]["example"] == "•••"
     assert found["changed type", account, "seats"]["after"] == "type: number"
@@ -113,7 +114,7 @@ def test_diff_is_a_table_and_annotations(built: World, monkeypatch: pytest.Monke
     lines = call("catalog", "diff", "--format", "github", code=1).splitlines()
     assert (
         "::warning file=catalog/account.yaml,title=new field%3A account%3Acreated build::"
-        "2 (6.45 %25), 2025-06-02: type: string: " in "\n".join(lines)
+        "2 (6.25 %25), 2025-06-02: type: string: " in "\n".join(lines)
     )
     assert lines[-1].startswith("::notice file=catalog/account.yaml,title=unseen field%3A account%3Acreated gone::")
     call("catalog", "diff", "--against", str(built.root / "catalog"), "--broken-share", "5", code=2)
@@ -252,6 +253,29 @@ def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytes
     assert f"{world.root}/catalog/account.yaml: a fault nothing is written" in " ".join(shown.split())
     assert (world.root / "catalog" / "account.yaml").read_bytes() == (world.root / "before").read_bytes()
     assert [path.name for path in (world.root / "catalog").iterdir()] == ["account.yaml"]
+
+
+def test_what_is_saved_meanwhile_is_not_overwritten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an editor, while the catalog with the accepted differences is compared with the tables."""
+    saved, path = ACCOUNT + "x-owner: growth\n", world.root / "catalog" / "account.yaml"
+    monkeypatch.setattr(accept, "require_sound", lambda *_: path.write_text(saved, encoding="utf-8"))
+    assert "account.yaml: changed meanwhile; nothing is written" in " ".join(call("catalog", "accept", code=2).split())
+    assert path.read_text(encoding="utf-8") == saved
+    assert [each.name for each in path.parent.iterdir()] == ["account.yaml"]
+
+
+def test_a_file_that_an_editor_removes_is_no_failure(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Vim makes one beside those that it is to save."""
+    copy = shutil.copyfile
+
+    def gone(source: Path, target: Path) -> None:
+        if source.name == "4913":
+            source.unlink()
+        copy(source, target)
+
+    (world.root / "catalog" / "4913").touch()
+    monkeypatch.setattr(shutil, "copyfile", gone)
+    assert "x-version" in call("catalog", "accept", "--dry-run", code=1)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from event_platform.cli.main import main
 from event_platform.events.catalog import load_catalog
+from event_platform.landing.folder import FolderLanding
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, World, event, write_catalog
 
@@ -196,6 +197,21 @@ def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
     assert '"mail":"som…"' in printed.replace(" ", "")
     assert "someone@example.com" not in printed
     assert "event_uuid is" not in printed
+
+
+def test_an_object_that_goes_meanwhile_is_named_and_left_out(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of landing is read, which takes its time; what the others hold is drafted."""
+    gone, _ = home.deliver(MONDAY, "a", event("u1")), home.deliver(MONDAY, "b", event("u2"))
+    read = FolderLanding.read
+
+    def late(landing: FolderLanding, name: str) -> bytes:
+        gone.unlink(missing_ok=True)
+        return read(landing, name)
+
+    monkeypatch.setattr(FolderLanding, "read", late)
+    folder = home.root / "drafted"
+    assert f"{gone}: No such file" in draft(folder)
+    assert names_by_file(folder) == {"account_created.yaml": "account:created"}
 
 
 def test_a_draft_of_which_less_than_half_was_sound_fails(home: World) -> None:

@@ -54,3 +54,14 @@ def test_faults_end_it_with_1_and_the_days(built: World) -> None:
     }
     built.build(MONDAY, TUESDAY)
     verify()
+
+
+def test_days_with_newer_records_are_not_compared(built: World) -> None:
+    """A run may be at work on them, or has left them half-way; `status` says that they are due."""
+    built.deliver(TUESDAY, "b", event("new", MONDAY))
+    built.load(TUESDAY)
+    shown = CliRunner().invoke(main, ["status", "--verify"])
+    assert (shown.exit_code, "not compared: 2025-06-02, of which newer" in shown.stderr) == (0, True)
+    assert json.loads(verify("--json"))["not_compared"] == ["2025-06-02"]
+    built.build(MONDAY, TUESDAY)
+    assert json.loads(verify("--json"))["not_compared"] == []

@@ -67,7 +67,7 @@ def test_steps_are_counted_one_by_one() -> None:
         run(pool, 0.3, 0.3)
         with counting_cpu_time() as cpu_time:
             run(pool, 0.1, 0.1)
-    assert 0.2 <= cpu_time.seconds < 0.3
+    assert 0.2 <= cpu_time.seconds < 0.8  # of those before it would be 0.6 more
 
 
 def note(folder: Path, names: Sequence[str], deadly: str, times: int) -> list[str]:

@@ -303,9 +303,8 @@ def test_an_asset_that_failed_is_asked_for_again_alone(lessons: World, name: str
     assert tick(lessons, definitions, name) == []
 
 
-def test_an_asset_is_built_with_what_arrives_today(lessons: World) -> None:
+def test_an_asset_is_built_with_what_arrives_today(lessons: World, today: date) -> None:
     """Where it is made of the platform's tables, over another one too, and has their partitions."""
-    today = datetime.now(UTC).date()
     over_mart = mart(lessons, key=dg.AssetKey("over_mart"), source=MART)
     whole = mart(lessons, key=dg.AssetKey("later"), start=TUESDAY)
     assets = [mart(lessons), over_mart, whole]

@@ -103,7 +103,7 @@ def lines(first: int, last: int) -> Iterator[str]:
         yield json.dumps(event) + "\n"
 
 
-def waited_for(condition: Callable[[], object], seconds: float = 60) -> None:
+def waited_for(condition: Callable[[], object], seconds: float = 300) -> None:
     """Wait for a condition to hold."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -158,7 +158,7 @@ def test_every_event_of_the_stream_is_in_its_table_once(stream: Stream, bucket: 
     waited_for(lambda: count(bucket, "lake/deduplicated_events/_delta_log/"))
     killed.kill()
     killed.communicate()
-    assert all_end(f"CHAIN={tmp_path}", 10)
+    assert all_end(f"CHAIN={tmp_path}", 300)
     call_with(settings, "run")
     lake = open_lake(f"s3://{bucket}/lake")
     books = lake_totals(lake, world.catalog)

@@ -154,7 +154,8 @@ def test_runs_that_are_killed_while_a_column_gets_a_wider_type_leave_the_old_tab
     landed: World, expected: dict[str, list[str]]
 ) -> None:
     """Each reader finds one of both, whole, at any moment; started again, it is as if nothing had happened."""
-    table, seen = landed.event_table("lesson_started").uri, set[tuple[Any, ...]]()
+    table = landed.event_table("lesson_started").uri
+    seen = {what_is_read(table)}
     lesson = SCHEMAS["lesson_started"]
     wider = {**lesson, "properties": {**lesson["properties"], "user": {"x-variant": True}}}
     write_catalog(landed.root / "catalog", {"lesson_started": wider})

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
+from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.specs import spec_of_schema
 from event_platform.lake.tables import Table
 from event_platform.lake.verification import Verification, verify
@@ -66,6 +67,59 @@ def test_a_table_of_people_is_verified_and_may_be_written_by_anything(built: Wor
     verification = verify(built.lake, built.lake.every_table(built.catalog.event_types))
     assert verification.faults == []
     assert {day: rows.rows for day, rows in verification.rows["marts/accounts"].items()} == {MONDAY: 2, TUESDAY: 1}
+
+
+def build_more(world: World) -> None:
+    """Let a run load and build what has landed since: of each day, records for every table."""
+    for day in (MONDAY, TUESDAY):
+        more = [event(f"{day}new", day), event(f"{day}new", day), event(f"y{day}", day, name="beta:new")]
+        world.deliver(day, f"b{len(list(world.root.rglob('landing/**/b*')))}", *more, "{broken")
+    world.build(MONDAY, TUESDAY)
+
+
+def test_what_a_run_does_meanwhile_is_no_fault(built: World) -> None:
+    """Files are counted for minutes, while others go on: all tables are those of one moment."""
+    runs = iter([1])
+
+    def run_once(*_: object) -> None:
+        if next(runs, None):
+            build_more(built)
+
+    verification = verify(built.lake, built.lake.tables(built.catalog.event_types), progress=run_once)
+    assert (verification.faults, verification.unbuilt) == ([], [])
+    assert verification.rows["raw_events"][MONDAY].rows == 6
+    assert found(built).faults == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "raw_events",
+        "corrupt_events",
+        "deduplicated_events",
+        "duplicate_events",
+        "unregistered_events",
+        "events/account_created",
+    ],
+)
+def test_tables_between_which_a_run_commits_are_not_compared(
+    built: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says of which days, and looks for their files all the same."""
+    runs, opening = iter([1]), Table.snapshot
+    monkeypatch.setattr(
+        "event_platform.lake.verification.map_threads", lambda open_table, tables, _: [*map(open_table, tables)]
+    )
+
+    def snapshot(table: Table) -> Snapshot:
+        if table.name == name and next(runs, None):
+            build_more(built)
+        return opening(table)
+
+    monkeypatch.setattr(Table, "snapshot", snapshot)
+    verification = found(built)
+    assert verification.faults == []
+    assert verification.unbuilt == ([] if name == "corrupt_events" else [MONDAY, TUESDAY])
 
 
 def rewrite(table: Table, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:

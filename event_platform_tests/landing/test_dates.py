@@ -4,7 +4,7 @@ import os
 import pickle
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -153,9 +153,10 @@ def listings(bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> 
         yield Listings(proxy)
 
 
-def test_folders_before_the_date_cost_a_request_for_each_year_and_month(bucket: str, listings: Listings) -> None:
+def test_folders_before_the_date_cost_a_request_for_each_year_and_month(
+    bucket: str, listings: Listings, today: date
+) -> None:
     """Whoever looks often asks again only for those that are not past; a day is a request for each of its folders."""
-    today = datetime.now(UTC).date()
     for tenant in "abc":
         for day in ("2023/01/05", "2023/01/06", "2023/02/01", f"{today:%Y/%m/%d}"):
             put(bucket, f"in/tenant={tenant}/{day}/a", b"{}")

@@ -57,8 +57,8 @@ def served(built: Built) -> Iterator[tuple[int, Scrape]]:
             assert response.headers["Content-Type"].startswith("text/plain; version=")
             yield int(url.split(":")[2].partition("/")[0]), Scrape(response.read().decode())
     finally:
-        process.terminate()
-        process.wait(timeout=60)
+        process.kill()  # it only reads
+        process.communicate()
 
 
 def test_a_scrape_over_http_has_the_totals_of_the_lake(built: Built, served: tuple[int, Scrape]) -> None:

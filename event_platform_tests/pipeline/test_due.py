@@ -1,7 +1,10 @@
 """What is due is read off the tables' own logs: neither more nor less, and whatever was interrupted."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from deltalake import DeltaTable
@@ -45,6 +48,26 @@ def test_files_that_come_after_the_listing_are_not_missing(world: World, monkeyp
 
     monkeypatch.setattr(Lake, "list_files", list_early)
     assert not due_created_dates(world.lake, world.catalog, look_for_files=True).every
+
+
+def test_files_that_come_while_they_are_listed_are_not_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run may commit to a table of which the files are listed, and the log is not; a folder has no order."""
+    world.deliver(MONDAY, "a", event("u1"))
+    world.build(MONDAY)
+    walk, table, seen = os.walk, Path(world.lake.deduplicated_events.uri), list[str]()
+
+    def backwards(root: Path, onerror: Any) -> Iterator[tuple[str, list[str], list[str]]]:
+        for path, folders, names in walk(str(root), onerror=onerror):
+            folders.sort(reverse=True)
+            yield path, folders, names
+            if Path(path).parent == table and not seen:
+                seen.append(path)
+                world.deliver(MONDAY, "b", event("u2"))
+                world.build(MONDAY)
+
+    monkeypatch.setattr(os, "walk", backwards)
+    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).every
+    assert seen
 
 
 def test_the_created_dates_of_new_records_are_due_until_they_are_built(world: World) -> None:

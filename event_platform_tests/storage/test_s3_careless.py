@@ -56,8 +56,8 @@ def careless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 break
         yield endpoint
     finally:
-        server.terminate()
-        server.wait(timeout=10)
+        server.kill()
+        server.wait()
 
 
 @pytest.fixture

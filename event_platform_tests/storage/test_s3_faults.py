@@ -157,13 +157,11 @@ def test_nobody_waits_for_ever(
     """Neither for an answer nor for the rest of it: obstore, delta-rs and polars give up and ask again."""
     monkeypatch.setattr(clients, "_READ", 1)
     snapshot_cache._KEPT.clear()  # else the log is not read
-    faulty.set(*(Rule("GET", path, fault, seconds=30) for path in ("landing/.*/b", "corrupt_events/.*json", DATA)))
-    began = time.monotonic()
+    faulty.set(*(Rule("GET", path, fault, seconds=3600) for path in ("landing/.*/b", "corrupt_events/.*json", DATA)))
     assert loaded.landing.read("2025/06/02/12/b")
     assert loaded.lake.corrupt_events.snapshot().version >= 0
     assert loaded.lake.raw_events.snapshot().scan([MONDAY]).collect().height == 53
     assert faulty.faults() == 3
-    assert time.monotonic() - began < 20
 
 
 #: obstore is sent where S3 points.
@@ -370,10 +368,12 @@ def test_the_keys_of_a_role_are_asked_for_once_for_all_tables(
 ) -> None:
     """ECS answers some dozens of requests at a time, and a lake has a hundred tables."""
     of_a_role(faulty, monkeypatch, 3600)
+    lake = there.lake
     for _ in range(10):
-        there.lake.raw_events.snapshot()
+        lake.raw_events.snapshot()
     asked = [request for request in faulty.requests() if request.path.endswith("credentials")]
-    assert 1 <= len(asked) <= 11  # by the resource, when it looks what kind they are, and once for the tables
+    # By what opens the lake, when it looks what kind they are and where S3 is, and once for the tables.
+    assert 1 <= len(asked) <= 3
 
 
 def test_credentials_that_have_expired_are_told_and_shown_nowhere(

@@ -1,7 +1,7 @@
 """Where a lake is, and that nothing shows what it takes to open it."""
 
 import pickle
-from datetime import UTC, datetime
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -101,10 +101,9 @@ def test_a_store_with_conditional_puts_is_taken(bucket: str) -> None:
     storage.check()
 
 
-def test_scratch_leaves_nothing(tmp_path: Path, bucket: str, s3_endpoint: str) -> None:
+def test_scratch_leaves_nothing(tmp_path: Path, bucket: str, s3_endpoint: str, today: date) -> None:
     """Neither what it was made for nor, two days later, what a killed run could not remove; the lake's files stay."""
     options = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "region": REGION, "endpoint": s3_endpoint}
-    today = datetime.now(UTC).date().isoformat()
     for storage in (Storage(str(tmp_path)), Storage(f"s3://{bucket}/lake", options)):
         for kept in (f"_scratch/{today}-a/1", "_scratch/2025-01-01-b/1", "_scratch_data/1"):
             storage.write(storage.uri(kept), b"content")

@@ -114,7 +114,10 @@ def dying(stream: Stream, landing: Path, writes: int, *, after: bool, max_bytes:
     """Return a consumer that is killed at its so-manieth write."""
     left = [writes]
     checkpoints = Dying(Path(f"{landing}-checkpoints"), left, after)
-    return consumer(stream, Dying(landing, left, after), max_bytes=max_bytes, checkpoints=checkpoints)
+    # Its lease is not renewed, however slow the machine is: each write is one of those that are counted.
+    return consumer(
+        stream, Dying(landing, left, after), max_bytes=max_bytes, lease_seconds=3600, checkpoints=checkpoints
+    )
 
 
 def landed(landing: Path) -> dict[str, list[int]]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,11 +49,17 @@ class Fake:
         return {"Records": [{"ErrorCode": each} if each else {"ShardId": "s"} for each in verdicts]}
 
 
-def sending(fake: Fake, *lines: bytes, rate: float | None = None, limit: int = MIB) -> tuple[Producer, list[Failed]]:
+def sending(
+    fake: Fake,
+    *lines: bytes,
+    rate: float | None = None,
+    limit: int = MIB,
+    sleep: Callable[[float], None] = lambda _seconds: None,
+) -> tuple[Producer, list[Failed]]:
     """Send lines to a fake stream, without waiting between tries; return the producer and what failed."""
     stream = Stream(fake, "events", datetime.now(UTC), limit, 24)  # type: ignore[arg-type]
     failed: list[Failed] = []
-    producer = Producer(stream, rate, failed.append, time.sleep if rate else lambda _seconds: None)
+    producer = Producer(stream, rate, failed.append, sleep)
     given = [Event("file", number, line) for number, line in enumerate(lines, start=1)]
     for _ in producer.send(as_records(given, "event_uuid", 1, limit)):
         pass
@@ -129,12 +136,16 @@ def test_a_call_that_cannot_succeed_ends_it() -> None:
     assert len(fake.calls) == 1
 
 
-def test_a_rate_is_kept() -> None:
+def test_a_rate_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """In calls of a tenth of a second, not in one burst."""
-    fake = Fake()
-    began = time.monotonic()
-    sending(fake, *numbered(200), rate=500)
-    assert 0.39 < time.monotonic() - began < 10
+    fake, clock = Fake(), [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr("event_platform.stream.produce.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    sending(fake, *numbered(200), rate=500, sleep=sleep)
+    assert clock == [pytest.approx(0.4)]
     assert [len(call) for call in fake.calls] == [50] * 4
 
 
@@ -232,14 +243,13 @@ class TestWithAStream:
         try:
             process.stdin.write(b'{"event_uuid":"u1"}\n{"event_uuid":"u2"}\n{"event')
             process.stdin.flush()
-            for _ in range(300):
-                if any(held(kinesis, stream).values()):
-                    break
+            while not any(held(kinesis, stream).values()):
+                assert process.poll() is None
                 time.sleep(0.1)
             arrived = [line for shard in held(kinesis, stream).values() for line in shard]
             assert arrived == [b'{"event_uuid":"u1"}\n{"event_uuid":"u2"}\n']
             process.stdin.close()
-            assert process.wait(30) == 0
+            assert process.wait(300) == 0
             assert b'{"event\n' in [line for shard in held(kinesis, stream).values() for line in shard]
         finally:
             process.kill()

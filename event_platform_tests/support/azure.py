@@ -46,8 +46,8 @@ def azurite() -> Iterator[str]:
                 time.sleep(0.05)
         yield endpoint
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        server.kill()  # what it holds is in memory
+        server.wait()
 
 
 def use_azure(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:

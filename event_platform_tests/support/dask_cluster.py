@@ -94,4 +94,4 @@ def dask_cluster(folder: Path) -> Iterator[DaskCluster]:
         for process in cluster.started:
             process.kill()
         for process in cluster.started:
-            process.wait(timeout=30)
+            process.wait()

@@ -73,7 +73,7 @@ def kinesis_server(folder: Path) -> Iterator[str]:
         yield endpoint
     finally:
         server.kill()  # asked to end, it waits ten seconds for its clients
-        server.wait(timeout=10)
+        server.wait()
 
 
 def _wait_for(endpoint: str, server: "subprocess.Popen[bytes]", log: Path) -> None:

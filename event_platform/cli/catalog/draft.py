@@ -15,7 +15,7 @@ from event_platform.events.catalog import ENVELOPE_FILE, key_of, load_catalog
 from event_platform.events.documents import MAX_BYTES
 from event_platform.events.draft import Draft
 from event_platform.events.envelope_file import load_envelope
-from event_platform.events.errors import CatalogError
+from event_platform.events.errors import CatalogError, UnreadableError
 from event_platform.events.names import describe_names_like_ids, require_draftable_names
 from event_platform.events.read_counts import ReadCounts, explain
 from event_platform.events.wording import counted
@@ -110,7 +110,14 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     loading, reader = Loading(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
     with show_progress("objects") as listen:
         for number, landed in enumerate(objects, start=1):
-            for rows, _ in read_records(loading, reader, landed, BytesIO(opened.read(landed.name))):
+            try:
+                content = opened.read(landed.name)
+            except UnreadableError as error:
+                if not opened.is_gone(landed.name):
+                    raise
+                print_warning(str(error))
+                continue
+            for rows, _ in read_records(loading, reader, landed, BytesIO(content)):
                 counts.add(rows)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())

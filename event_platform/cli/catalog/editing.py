@@ -3,7 +3,7 @@
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from event_platform.lake.lake import Lake
 from event_platform.quality.text import shown
 
 _FIRST = "drafted from what arrived"
+_NOTHING = "nothing is written; the differences of other types are accepted by their names"
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,13 @@ def _edited(name: str, path: Path, edits: Sequence[Edit], version: SchemaVersion
         document = dict(edits[0].value)
         apply_edits(document, edits[1:])
         return EditedSchema(name, path, None, new_text(document, path.suffix), version)
-    with path.open(encoding="utf-8", newline="") as file:
-        before = file.read()
+    before = _text(path)
+    if before is None:
+        raise CatalogError(f"{path}: gone meanwhile; nothing is written: run again")
     try:
         return EditedSchema(name, path, before, edit_text(before, path.suffix, edits), version)
     except CatalogError as error:
-        raise CatalogError(f"{path}: {error}; nothing is written") from error
+        raise CatalogError(f"{path}: {error}: {_NOTHING}") from error
 
 
 def _changes(folder: Path, files: CatalogFiles, edited: Sequence[EditedSchema]) -> dict[str, tuple[Impact, str]]:
@@ -102,13 +104,14 @@ def _copy(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[Path]:
         (Path(copy) / MEND_FOLDER).mkdir()
         for path in [*folder.iterdir(), *(folder / MEND_FOLDER).glob("*.py")]:
             if path.is_file():  # schemas and envelope, and the tables and functions that they name
-                shutil.copyfile(path, Path(copy) / path.relative_to(folder))
+                with suppress(FileNotFoundError):  # an editor keeps some for a moment
+                    shutil.copyfile(path, Path(copy) / path.relative_to(folder))
         for each in edited:
             (Path(copy) / each.path.name).write_text(each.after, encoding="utf-8", newline="")
         try:
             yield Path(copy)
         except CatalogError as error:
-            raise CatalogError(f"{error}\nnothing is written".replace(copy, str(folder))) from error
+            raise CatalogError(f"{error}\n{_NOTHING}".replace(copy, str(folder))) from error
 
 
 def require_sound(lake: Lake, folder: Path, edited: Sequence[EditedSchema]) -> None:
@@ -121,10 +124,27 @@ def require_sound(lake: Lake, folder: Path, edited: Sequence[EditedSchema]) -> N
         clashes = [each for each in find_table_clashes(lake, changed) if each.fails and each not in before]
         faults = [*faults, *(f"{each.table}.{each.column}: the table has {each.stored}" for each in clashes)]
         if faults:
-            raise CatalogError("\n".join(faults))
+            raise CatalogError("\n".join([*faults, _NOTHING]))
 
 
-def write_schema(path: Path, text: str) -> None:
+def write_schemas(edited: Sequence[EditedSchema]) -> None:
+    """Write schemas. Raises CatalogError, and writes none, if a file is not as it was before the edits."""
+    for each in edited:
+        if _text(each.path) != each.before:
+            raise CatalogError(f"{each.path}: changed meanwhile; nothing is written: run again")
+    for each in edited:
+        _write(each.path, each.after)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all, with the permissions that it has."""
     target = path.resolve()
     part = target.with_name(f".{target.name}.part")

@@ -47,8 +47,8 @@ def status(as_json: bool, verify: bool, every: bool, warn_only: bool, watch: boo
     code does not depend on it.
 
     With --verify, nothing is taken from the logs: every file of every table must exist with its size, keys and rows
-    are counted in the files, and the event_uuids of each day are compared between tables. Exit code 1, and the days,
-    if there is any fault.
+    are counted in the files, and the event_uuids of each day are compared between tables, unless newer records of the
+    day are not built yet: a run may be at work. Exit code 1, and the days, if there is any fault.
 
     \b
     Examples, the first in a script that must not continue if the totals do not balance:

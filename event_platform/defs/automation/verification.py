@@ -29,7 +29,14 @@ def build_verification(catalog: Catalog) -> dg.ScheduleDefinition:
         today, tables = datetime.now(UTC).date(), lake.open()
         dates = [today - timedelta(days=back) for back in range(config.days)] or None
         found = verify(tables, tables.every_table(catalog.event_types), dates)
-        context.add_output_metadata({"tables": found.tables, "files": found.files, "faults": len(found.faults)})
+        context.add_output_metadata(
+            {
+                "tables": found.tables,
+                "files": found.files,
+                "faults": len(found.faults),
+                "days not compared": len(found.unbuilt),
+            }
+        )
         if found.faults:
             raise dg.Failure(_description(found), metadata=_faults(found), allow_retries=False)
 

@@ -1,11 +1,12 @@
 """The folder DAGSTER_HOME, as far as it can be judged without Dagster."""
 
 import os
+import uuid
 from pathlib import Path
 
 import yaml
 
-from event_platform.defs.instance.dagster_yaml import read_dagster_yaml, replacements
+from event_platform.defs.instance.dagster_yaml import EXAMPLE, read_dagster_yaml, replacements
 from event_platform.events.errors import SettingError
 
 #: What is kept in SQLite, by the file below DAGSTER_HOME: by Dagster's own classes, and by those of this project.
@@ -47,6 +48,25 @@ def check_home(home: str) -> Path:
     if replaced:
         raise RecordsError(f"DAGSTER_HOME: {folder / 'dagster.yaml'} names modules that have moved", replaced)
     return folder
+
+
+def supply_dagster_yaml(home: str) -> bool:
+    """Write the platform's dagster.yaml to a DAGSTER_HOME without visible files; return whether it was written.
+
+    With Dagster's own storages, an event of a run costs nine times the CPU. Raises RecordsError as `check_home` does.
+    """
+    folder = check_home(home)
+    if not os.access(folder, os.W_OK) or any(not path.name.startswith(".") for path in folder.iterdir()):
+        return False
+    partial = folder / f".{uuid.uuid4().hex}"
+    partial.write_bytes(EXAMPLE.read_bytes())
+    try:
+        os.link(partial, folder / "dagster.yaml")  # does not replace what another process has written meanwhile
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink()
+    return True
 
 
 def _not_writable(folder: Path) -> Path | None:

@@ -104,5 +104,5 @@ def is_broken(path: Path) -> bool:
                 return not tables
             ((versions,),) = connection.execute("select count(*) from alembic_version")
             return bool(versions > 1)
-    except sqlite3.DatabaseError:
-        return True
+    except sqlite3.DatabaseError as error:
+        return getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY  # another process has locked it

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from event_platform.events.catalog import ENVELOPE_FILE, Catalog, EventType, load_catalog, schema_files
-from event_platform.events.documents import read_document
+from event_platform.events.catalog import ENVELOPE_FILE, Catalog, EventType, load_with_documents
+from event_platform.events.documents import DocumentError, read_document
+from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.change import Change, Impact
 from event_platform.events.evolution.clashes import Clash, find_clashes
 from event_platform.events.evolution.contract import describe_difference
@@ -31,13 +32,16 @@ class CatalogFiles:
 
 def read_catalog_files(folder: Path) -> CatalogFiles:
     """Read a catalog and its documents. Raises CatalogError, one line for each fault."""
-    catalog, envelope = load_catalog(folder), folder / ENVELOPE_FILE
-    documents = {path.name: read_document(path) for path in schema_files(folder)}
+    (catalog, documents), envelope = load_with_documents(folder), folder / ENVELOPE_FILE
+    try:
+        settings = read_document(envelope) if envelope.exists() else None
+    except DocumentError as error:
+        raise CatalogError(f"{envelope}: cannot be read: {error}") from error
     return CatalogFiles(
         catalog,
         {document["title"]: document for document in documents.values()},
         {document["title"]: file for file, document in documents.items()},
-        (read_document(envelope) or {}) if envelope.exists() else {},
+        settings or {},
     )
 
 

@@ -109,11 +109,12 @@ NO_MENDING = Mending()
 def load_mending(folder: Path, known_names: Collection[str], faults: list[str]) -> Mending:
     """Parse the files below the folder of a catalog, which has `known_names`. Faults are appended, a line for each.
 
-    Functions are in the order of their files' names, and of lines. Files whose names begin with `_` are left out.
+    Functions are in the order of their files' names, and of lines. Files whose names begin with `_` are left out, and
+    hidden ones.
     """
     functions: list[MendFunction] = []
     for path in sorted((folder / MEND_FOLDER).glob("*.py")):
-        if not path.name.startswith("_"):
+        if not path.name.startswith(("_", ".")):
             functions += _read(path, known_names, faults)
     return Mending(tuple(functions))
 

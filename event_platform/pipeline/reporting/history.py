@@ -66,7 +66,7 @@ def store_months(storage: Storage, months: Iterable[Month]) -> None:
         if not month.is_stored:
             data = io.BytesIO()
             month.rows.write_parquet(data)
-            storage.write(_address(storage, month.first), data.getvalue())
+            storage.write_whole(_address(storage, month.first), data.getvalue())
 
 
 def rows_of(months: Iterable[Month]) -> pl.DataFrame:

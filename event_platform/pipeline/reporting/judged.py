@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 import msgspec
-from isal import igzip
+from isal import igzip, isal_zlib
 
 from event_platform.checks import volume
 from event_platform.checks.result import Finding
@@ -64,7 +64,7 @@ def store_judged(storage: Storage, months: Months, judged: Mapping[date, Judged]
     for first in sorted({day.replace(day=1) for day in judged}):
         new = {day: _without_details(each) for day, each in judged.items() if day.replace(day=1) == first}
         stored = dict(sorted({**months.get(first, {}), **new}.items()))
-        storage.write(_address(storage, first), igzip.compress(msgspec.json.encode(stored), mtime=0))
+        storage.write_whole(_address(storage, first), igzip.compress(msgspec.json.encode(stored), mtime=0))
 
 
 def _without_details(judged: Judged) -> Judged:
@@ -82,7 +82,7 @@ def _read(storage: Storage, first: date) -> dict[date, Judged]:
     try:
         data = igzip.decompress(storage.read(_address(storage, first)))
         return msgspec.json.decode(data, type=dict[date, Judged])
-    except (MissingError, msgspec.MsgspecError, OSError, EOFError):
+    except (MissingError, msgspec.MsgspecError, OSError, EOFError, isal_zlib.error):  # type: ignore[misc] # see its stub
         return {}
 
 

@@ -67,7 +67,7 @@ def write_day(lake: Lake, sources: PageSources) -> WrittenPage:
         )
     )
     address = lake.storage.uri(PAGES_FOLDER, _FOLDER, f"{sources.day.isoformat()}.html")
-    lake.storage.write(address, page.html)
+    lake.storage.write_whole(address, page.html)
     return WrittenPage(address, page.plot, page.thumbnail)
 
 
@@ -83,7 +83,7 @@ def write_index(
 ) -> None:
     """Draw and write the page of the lake; `history` are the days that it shows, but for the calendar."""
     page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered)
-    storage.write(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
+    storage.write_whole(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
 
 def write_types(
@@ -109,7 +109,7 @@ def write_types(
         own = [rows[name,] for name in event_type.names if (name,) in rows]
         found = by_asset[event_table_name(event_type)]
         page = draw_type(event_type, pl.concat(own or [history.clear()]), found, last, example(event_type))
-        storage.write(storage.uri(PAGES_FOLDER, _FOLDER, _TYPES, f"{event_type.key}.html"), page)
+        storage.write_whole(storage.uri(PAGES_FOLDER, _FOLDER, _TYPES, f"{event_type.key}.html"), page)
 
     each = map if storage.is_local else map_threads
     list(each(write, due))

@@ -24,7 +24,7 @@ def read_statuses(storage: Storage) -> dict[date, Status]:
 
 def store_statuses(storage: Storage, statuses: Mapping[date, Status]) -> None:
     """Write the status of each day."""
-    storage.write(_address(storage), msgspec.json.encode(dict(sorted(statuses.items()))))
+    storage.write_whole(_address(storage), msgspec.json.encode(dict(sorted(statuses.items()))))
 
 
 def _address(storage: Storage) -> str:

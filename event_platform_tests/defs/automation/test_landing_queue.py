@@ -19,13 +19,11 @@ from event_platform.landing.notifications import landing_queue
 from event_platform.pipeline.opening import open_landing
 from event_platform_tests.defs.automation.requests.ticking import asked, reconcile, tick
 from event_platform_tests.support.s3 import REGION, client, put
-from event_platform_tests.support.world import World, event, ndjson
+from event_platform_tests.support.world import MONDAY, World, event, ndjson
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-TODAY = datetime.now(UTC).date()
-YESTERDAY, OLD = TODAY - timedelta(days=1), TODAY - timedelta(days=60)
 NO_MESSAGE = "the queue has no message about an object; landing is listed every ten minutes"
 
 
@@ -35,11 +33,22 @@ class QueueWorld(World):
 
     bucket: str = ""
     url: str = ""
+    today: date = MONDAY
+
+    @property
+    def yesterday(self) -> date:
+        """A day that a listing comes to last."""
+        return self.today - timedelta(days=1)
+
+    @property
+    def old(self) -> date:
+        """A day of long ago."""
+        return self.today - timedelta(days=60)
 
     @property
     def environment(self) -> Environment:
         """The environment dev, with the queue."""
-        here = replace(super().environment, name=EnvironmentName.DEV, start_date=TODAY - timedelta(days=90))
+        here = replace(super().environment, name=EnvironmentName.DEV)
         return replace(here, landing=f"s3://{self.bucket}/landing", landing_queue=self.url)
 
     @property
@@ -80,12 +89,12 @@ def sqs() -> "SQSClient":
 
 
 @pytest.fixture
-def here(world: World, bucket: str, monkeypatch: pytest.MonkeyPatch) -> QueueWorld:
+def here(world: World, bucket: str, today: date, monkeypatch: pytest.MonkeyPatch) -> QueueWorld:
     """An empty bucket, and a queue that it has told that it is told."""
     # A message comes again at once, not after minutes: so a tick receives one batch, or it would be the same again.
     monkeypatch.setattr("event_platform.landing.notifications._MOST_BATCHES", 1)
     url = sqs().create_queue(QueueName=f"{bucket}-landed", Attributes={"VisibilityTimeout": "0"})["QueueUrl"]
-    found = QueueWorld(world.root, bucket=bucket, url=url, start_date=TODAY - timedelta(days=90))
+    found = QueueWorld(world.root, bucket=bucket, url=url, start_date=today - timedelta(days=90), today=today)
     found.tell(["s3:ObjectCreated:*"])
     return found
 
@@ -96,24 +105,24 @@ def instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
-def listed(seconds_ago: int = 0) -> str:
+def listed(here: QueueWorld, seconds_ago: int = 0) -> str:
     """Return the cursor after a listing so long ago."""
-    return f"{YESTERDAY} {int(datetime.now(UTC).timestamp()) - seconds_ago}"
+    return f"{here.yesterday} {int(datetime.now(UTC).timestamp()) - seconds_ago}"
 
 
 def test_a_message_leads_to_its_day_and_stays_until_its_object_is_in_the_ledger(
     here: QueueWorld, instance: dg.DagsterInstance
 ) -> None:
     """Also on a day that a listing comes to late, and none else; it is not asked for again, nor is landing listed."""
-    here.put(YESTERDAY, "untold", told=False)
-    here.put(OLD, "a b+c%")  # as in a URL: a+b%2Bc%25
-    cursor = listed()
+    here.put(here.yesterday, "untold", told=False)
+    here.put(here.old, "a b+c%")  # as in a URL: a+b%2Bc%25
+    cursor = listed(here)
     first, again = (tick(here, "landing_sensor", instance, cursor) for _ in range(2))
-    assert asked(first) == asked(again) == [(str(OLD), str(OLD))]
+    assert asked(first) == asked(again) == [(str(here.old), str(here.old))]
     assert [each.run_key for each in first.run_requests or []] == [each.run_key for each in again.run_requests or []]
     assert first.cursor == cursor
     assert here.messages == 1
-    here.load(OLD)
+    here.load(here.old)
     assert tick(here, "landing_sensor", instance, cursor).skip_reason == dg.SkipReason("nothing new on 1 days")
     assert here.messages == 0
 
@@ -122,10 +131,10 @@ def test_without_a_message_nothing_is_listed_and_no_table_is_opened(
     here: QueueWorld, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That the queue was made is no message of an object, nor is what lands beside landing, or goes."""
-    here.put(TODAY, "a", told=False)
+    here.put(here.today, "a", told=False)
     put(here.bucket, "errors/2025/06/02/x", b"x")
     here.tell(["s3:ObjectRemoved:*"])
-    client().delete_object(Bucket=here.bucket, Key=f"landing/{TODAY:%Y/%m/%d}/12/a")
+    client().delete_object(Bucket=here.bucket, Key=f"landing/{here.today:%Y/%m/%d}/12/a")
     assert here.messages == 5
 
     def touched(_: object) -> None:
@@ -135,20 +144,20 @@ def test_without_a_message_nothing_is_listed_and_no_table_is_opened(
         for resource in (S3LandingResource, FolderLakeResource):
             untouched.setattr(resource, "open", touched)
         for _ in range(2):
-            assert tick(here, "landing_sensor", instance, listed()).skip_reason == dg.SkipReason(NO_MESSAGE)
+            assert tick(here, "landing_sensor", instance, listed(here)).skip_reason == dg.SkipReason(NO_MESSAGE)
             assert here.messages == 0
         with pytest.raises(AssertionError):
-            tick(here, "landing_sensor", instance, listed(600))
+            tick(here, "landing_sensor", instance, listed(here, 600))
 
 
 def test_an_object_of_which_no_message_tells_is_found_all_the_same(
     here: QueueWorld, instance: dg.DagsterInstance
 ) -> None:
     """By the tick that lists landing every ten minutes, and by the daily reconciliation, which asks no queue."""
-    here.put(TODAY, "a", told=False)
-    assert asked(tick(here, "landing_sensor", instance, listed(590))) == []
-    found = tick(here, "landing_sensor", instance, listed(600))
-    assert asked(found) == [(str(TODAY), str(TODAY))]
+    here.put(here.today, "a", told=False)
+    assert asked(tick(here, "landing_sensor", instance, listed(here, 300))) == []
+    found = tick(here, "landing_sensor", instance, listed(here, 600))
+    assert asked(found) == [(str(here.today), str(here.today))]
     assert not is_time_to_look(found.cursor, datetime.now(UTC) + timedelta(seconds=500))
     assert len(reconcile(here, instance).run_requests or []) == 1
 
@@ -168,11 +177,11 @@ def test_messages_that_have_nothing_to_wait_for_are_deleted(
     monkeypatch.setattr("event_platform.landing.notifications._MOST_BATCHES", 3)
     sqs().set_queue_attributes(QueueUrl=here.url, Attributes={"VisibilityTimeout": "300"})
     for number in range(12):
-        here.put(YESTERDAY, f"{number}")
-        client().delete_object(Bucket=here.bucket, Key=f"landing/{YESTERDAY:%Y/%m/%d}/12/{number}")
-    here.put(TODAY - timedelta(days=400), "before")
+        here.put(here.yesterday, f"{number}")
+        client().delete_object(Bucket=here.bucket, Key=f"landing/{here.yesterday:%Y/%m/%d}/12/{number}")
+    here.put(here.today - timedelta(days=400), "before")
     assert here.messages > 10
-    assert asked(tick(here, "landing_sensor", instance, listed())) == []
+    assert asked(tick(here, "landing_sensor", instance, listed(here))) == []
     assert here.messages == 0
 
 
@@ -180,12 +189,12 @@ def test_an_object_without_a_date_in_its_path_is_looked_for_on_every_day(
     here: QueueWorld, instance: dg.DagsterInstance
 ) -> None:
     """It keeps the day on which it was first seen, which no message knows."""
-    here.put(OLD, "a", told=False)
-    put(here.bucket, "landing/undated", ndjson(event("u1", TODAY)))
-    days = [(str(day), str(day)) for day in (OLD, TODAY)]
-    assert asked(tick(here, "landing_sensor", instance, listed())) == days
-    here.load(OLD, TODAY)
-    assert asked(tick(here, "landing_sensor", instance, listed())) == []
+    here.put(here.old, "a", told=False)
+    put(here.bucket, "landing/undated", ndjson(event("u1", here.today)))
+    days = [(str(day), str(day)) for day in (here.old, here.today)]
+    assert asked(tick(here, "landing_sensor", instance, listed(here))) == days
+    here.load(here.old, here.today)
+    assert asked(tick(here, "landing_sensor", instance, listed(here))) == []
     assert here.messages == 0
 
 
@@ -204,12 +213,12 @@ def test_a_message_that_cannot_be_read_is_told_and_left_to_the_dead_letters(
     }
     for body in rubbish:
         here.send(body)
-    here.put(TODAY, "a")
-    assert asked(tick(here, "landing_sensor", instance, listed())) == [(str(TODAY), str(TODAY))]
+    here.put(here.today, "a")
+    assert asked(tick(here, "landing_sensor", instance, listed(here))) == [(str(here.today), str(here.today))]
     told = capsys.readouterr().err
     assert [reason for reason in rubbish.values() if reason not in told] == []
-    here.load(TODAY)
-    tick(here, "landing_sensor", instance, listed())
+    here.load(here.today)
+    tick(here, "landing_sensor", instance, listed(here))
     assert here.messages == len(rubbish)
 
 
@@ -217,9 +226,9 @@ def test_a_queue_that_does_not_answer_is_told_and_landing_is_listed(
     here: QueueWorld, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As if there were none, until it does."""
-    here.put(TODAY, "a")
+    here.put(here.today, "a")
     here.url += "-elsewhere"
-    assert asked(tick(here, "landing_sensor", instance, listed())) == [(str(TODAY), str(TODAY))]
+    assert asked(tick(here, "landing_sensor", instance, listed(here))) == [(str(here.today), str(here.today))]
     assert (
         f"EVENT_PLATFORM_LANDING_QUEUE: {here.url}: AWS.SimpleQueueService.NonExistentQueue" in capsys.readouterr().err
     )
@@ -227,18 +236,18 @@ def test_a_queue_that_does_not_answer_is_told_and_landing_is_listed(
 
 def test_while_a_run_loads_the_queue_is_left_alone(here: QueueWorld, instance: dg.DagsterInstance) -> None:
     """A message is not received over and over by ticks that could do nothing about it."""
-    here.put(TODAY, "a")
+    here.put(here.today, "a")
     instance.add_run(
         dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED, tags={"event_platform/part": "raw"})
     )
-    assert asked(tick(here, "landing_sensor", instance, listed(600))) == []
+    assert asked(tick(here, "landing_sensor", instance, listed(here, 600))) == []
     received = sqs().receive_message(QueueUrl=here.url, MaxNumberOfMessages=10, AttributeNames=["All"])["Messages"]
     assert {each["Attributes"]["ApproximateReceiveCount"] for each in received} == {"1"}
 
 
 def test_a_message_that_cannot_be_deleted_stays(here: QueueWorld) -> None:
     """It comes again, and the error tells what to allow."""
-    here.put(TODAY, "a")
+    here.put(here.today, "a")
     queue = landing_queue(here.url, here.environment.landing)
     assert queue is not None
     heard = queue.receive()

@@ -1,6 +1,7 @@
 """Settings that dagster.yaml lacks, and modules that it names by their old names, are said with what to do."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from event_platform.defs.instance.dagster_yaml import (
     replacements,
     warn_of_missing_settings,
 )
+from event_platform.defs.instance.home import supply_dagster_yaml
 from event_platform.doctor.finding import Verdict
 from event_platform.doctor.settings import check_dagster_home
+from event_platform_tests.support.command import use
 from event_platform_tests.support.live import PROJECT
+from event_platform_tests.support.world import MONDAY, World, event
 
 KEYS = [setting.key for setting in REQUIRED_SETTINGS]
 
@@ -137,3 +141,36 @@ def test_all_modules_that_have_moved_are_named_together() -> None:
         "and event_platform.operations.launcher by event_platform.defs.instance.launcher"
     )
     assert replacements(profile()) is None
+
+
+def test_a_run_writes_the_file_to_an_empty_home_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's own storages take nine times the CPU. What is in a home already, somebody has chosen."""
+    use(monkeypatch, world)
+    (home := tmp_path / "home").mkdir()
+    (other := tmp_path / "other").mkdir()
+    (other / "notes.txt").touch()
+    for folder, written in ((home, True), (home, False), (other, False)):
+        world.deliver(MONDAY, f"{folder.name}{written}", event(f"{folder}{written}"))
+        monkeypatch.setenv("DAGSTER_HOME", f"{folder}")
+        result = CliRunner().invoke(main, ["run"])
+        assert result.exit_code == 0, result.output
+        assert ("wrote the platform's dagster.yaml" in result.stderr) is written
+    assert (home / "dagster.yaml").read_bytes() == EXAMPLE.read_bytes()
+    assert (home / "event_log.db").is_file()
+    assert not (other / "dagster.yaml").exists()
+
+
+def test_of_processes_that_find_a_home_empty_one_writes(tmp_path: Path) -> None:
+    """None sees a part of the file."""
+    with ThreadPoolExecutor(4) as threads:
+        written = [*threads.map(supply_dagster_yaml, [f"{tmp_path}"] * 4)]
+    assert sum(written) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["dagster.yaml"]
+
+
+def test_a_home_that_cannot_be_written_is_left_to_be_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`open_instance` says so, where its storages have to be written."""
+    monkeypatch.setattr("os.access", lambda *_arguments: False)
+    assert not supply_dagster_yaml(f"{home}")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from event_platform.cli.main import main
 from event_platform.defs.instance.home import RecordsError
-from event_platform.defs.instance.opening import alone_in, open_instance
+from event_platform.defs.instance.opening import alone_in, is_broken, open_instance
 from event_platform.defs.instance.sqlite_event_log import SqliteEventLog
 from event_platform.doctor.examine import examine
 from event_platform.doctor.finding import Finding, Verdict
@@ -169,6 +170,17 @@ def test_an_event_log_that_is_none_is_reported(opened: Path) -> None:
     garbled(opened / EVENTS)
     with pytest.raises(RecordsError, match=f"delete {opened / EVENTS}"):
         open_instance(str(opened), LAKE)
+
+
+def test_a_database_that_is_locked_is_not_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process writes to it: nobody is told to delete it."""
+    file = tmp_path / "runs.db"
+    monkeypatch.setattr("sqlite3.connect", partial(sqlite3.connect, timeout=0))
+    with closing(sqlite3.connect(file)) as other:
+        other.executescript("create table alembic_version (v); begin exclusive")
+        assert not is_broken(file)
+    garbled(file)
+    assert is_broken(file)
 
 
 def as_a_file(home: Path) -> Path:

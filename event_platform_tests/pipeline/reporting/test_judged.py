@@ -76,6 +76,7 @@ def test_what_was_found_is_read(built: World, judged: list[date]) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(path.read_bytes()[:-9]),
         lambda path: path.write_bytes(b"no gzip"),
+        lambda path: path.write_bytes(path.read_bytes()[:10] + b"\xff" * 20),
     ],
 )
 def test_a_damaged_file_is_of_no_consequence(
@@ -94,9 +95,8 @@ def test_other_limits_are_judged_by(built: World, judged: list[date]) -> None:
     assert judged == [*DAYS]
 
 
-def test_a_day_that_was_not_over_is_judged_again(world: World, judged: list[date]) -> None:
+def test_a_day_that_was_not_over_is_judged_again(world: World, judged: list[date], today: date) -> None:
     """Only then it may have too few events."""
-    today = datetime.now(UTC).date()
     world.deliver(today, "a", event("u1", today))
     world.build(today)
     lake_findings(world.lake, world.catalog, DEFAULT_THRESHOLDS, [today], world.start_date, today)

@@ -151,17 +151,34 @@ def test_a_page_that_cannot_be_written_fails_the_step(built: World, page: str, m
     built.load(TUESDAY)
     built.deduplicate(TUESDAY)
     built.type(TUESDAY)
-    write = Storage.write
+    write = Storage.write_whole
 
     def fail(storage: Storage, uri: str, data: bytes) -> None:
         if uri.endswith(page):
             raise OSError(uri)
         write(storage, uri, data)
 
-    monkeypatch.setattr(Storage, "write", fail)
+    monkeypatch.setattr(Storage, "write_whole", fail)
     with pytest.raises(OSError, match=Path(page).name):
         built.report(TUESDAY)
     assert due_created_dates(built.lake, built.catalog).days == [TUESDAY]
+
+
+def test_nobody_reads_half_a_page(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor finds the end of another report's page behind it: each is there whole, or as it was."""
+    write, seen = Path.write_bytes, list[bool]()
+
+    def in_halves(path: Path, data: bytes) -> int:
+        write(path, data[: len(data) // 2])
+        pages = (built.root / "lake" / "reports").rglob("*.html")
+        seen.extend(page.read_bytes().rstrip().endswith(b"</html>") for page in pages)
+        return write(path, data)
+
+    built.deliver(TUESDAY, "b", event("u5", TUESDAY))
+    monkeypatch.setattr(Path, "write_bytes", in_halves)
+    built.build(TUESDAY)
+    assert seen
+    assert all(seen)
 
 
 def test_two_reports_at_once_lose_nothing(built: World) -> None:

@@ -1,7 +1,7 @@
 """Examples and samples on pages, without personal values."""
 
 import html
-from datetime import UTC, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ _FIELDS: dict[str, Any] = {
 }
 
 
-def test_an_example_of_the_last_day_that_is_over_is_on_the_page_of_a_type(tmp_path: Path) -> None:
+def test_an_example_of_the_last_day_that_is_over_is_on_the_page_of_a_type(tmp_path: Path, today: date) -> None:
     """Personal values are on no page, wherever they are: in columns, objects, arrays, rescued values, and samples."""
     schema = {"title": "account:created", "properties": _FIELDS}
     world = World(tmp_path, {"account_created": schema})
@@ -31,7 +31,6 @@ def test_an_example_of_the_last_day_that_is_over_is_on_the_page_of_a_type(tmp_pa
         "level": 7,
         "extra": "secret",
     }
-    today = datetime.now(UTC).date()
     world.deliver(MONDAY, "a", *(event(f"u{number}", MONDAY, **fields) for number in range(40)))
     world.deliver(today, "a", *(event(f"t{number}", today, **fields | {"level": 9}) for number in range(3)))
     world.build(MONDAY, today)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -35,7 +35,7 @@ from event_platform_tests.support.live import PROJECT
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 A, B, C, D = (json.dumps(event(name)).encode() for name in "abcd")
-FILTERED_EVENTS, TODAY = dg.AssetKey("filtered_events"), datetime.now(UTC).date()
+FILTERED_EVENTS = dg.AssetKey("filtered_events")
 NOON = datetime.fromtimestamp(NOW, UTC)
 
 
@@ -176,22 +176,22 @@ def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
     assert lake_totals(here.lake, here.catalog).keys().isdisjoint({"sent", "filtered"})
 
 
-def test_a_run_takes_messages_also_where_nothing_has_landed(here: FilteredWorld) -> None:
+def test_a_run_takes_messages_also_where_nothing_has_landed(here: FilteredWorld, today: date) -> None:
     """As does the daily reconciliation, by a run of today; without any, neither does anything."""
     instance = dg.DagsterInstance.ephemeral()
     assert reconcile(here, instance).run_requests == []
     here.send(letter(1))
     (asked,) = reconcile(here, instance).run_requests or []
-    assert asked.tags[FIRST] == str(TODAY)
+    assert asked.tags[FIRST] == str(today)
     assert FILTERED_EVENTS in (asked.asset_selection or [])
     call_with(here.settings, "run")
     assert (here.keys, here.messages) == ([(f"{SHARD}:1", 0)], 0)
     assert "starting Dagster" not in call_with(here.settings, "run")
 
 
-def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWorld) -> None:
+def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWorld, today: date) -> None:
     """Beside what has landed; Dagster has the events that it took by the days on which they arrived."""
-    here.deliver(TODAY, "a", event("a", TODAY))
+    here.deliver(today, "a", event("a", today))
     here.send(letter(1), letter(2, NOON + timedelta(days=1)))
     instance = dg.DagsterInstance.ephemeral()
     carry_out(here, tick(here, "landing_sensor", instance), instance)
@@ -199,7 +199,7 @@ def test_a_run_that_the_landing_sensor_asks_for_takes_messages(here: FilteredWor
     records = instance.fetch_materializations(FILTERED_EVENTS, limit=10).records
     found = [each.asset_materialization for each in records if each.asset_materialization]
     assert {each.partition: each.metadata["events_taken"].value for each in found} == {
-        str(TODAY): 0,
+        str(today): 0,
         str(MONDAY): 1,
         str(TUESDAY): 1,
     }

@@ -1,17 +1,11 @@
 """What every test of requests has: a stream that began three weeks ago, and Dagster."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 import pytest
 
 from event_platform_tests.support.world import World
-
-
-@pytest.fixture
-def today() -> date:
-    """The day of arrival of what is delivered now."""
-    return datetime.now(UTC).date()
 
 
 @pytest.fixture
