@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -92,10 +93,10 @@ class FaultyS3:
     def give_sessions(self, seconds: float) -> str:
         """Give out credentials that expire after so many seconds, others after a quarter; return their address.
 
-        They only age as rules and `age` say, however slow the machine is.
+        They only age as rules and `age` say, however slow the machine is. Nobody has asked at that address before.
         """
         self._ask("sessions", json.dumps(seconds).encode())
-        return f"{self.endpoint}{_CONTROL}credentials"
+        return f"{self.endpoint}{_CONTROL}{uuid.uuid4().hex}/credentials"
 
     def age(self, seconds: float) -> None:
         """Make the credentials that were given out so many seconds older."""
