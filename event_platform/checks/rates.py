@@ -2,9 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
-
-import polars as pl
 
 from event_platform.checks import corruption
 from event_platform.checks.corruption import Times
@@ -27,15 +24,6 @@ _NAMES_LISTED = 100
 _MOST = 0.5
 
 _FAULT_OF_KIND = {DuplicateKind.REDELIVERY: Fault.REDELIVERIES, DuplicateKind.CONFLICT: Fault.CONFLICTS}
-
-
-def count_by_day(rows: pl.LazyFrame, day: str, value: str) -> dict[date, dict[str, int]]:
-    """Return how many rows of each day, by one of their columns, have each value of another."""
-    counts = rows.group_by(day, value).agg(pl.len()).sort(day, value).collect(engine="streaming")
-    found: dict[date, dict[str, int]] = {}
-    for each, what, count in counts.iter_rows():
-        found.setdefault(each, {})[what] = count
-    return found
 
 
 def check_corruption(

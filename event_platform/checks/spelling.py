@@ -49,11 +49,14 @@ def find_name_faults(names: Mapping[str, int], registered: frozenset[str]) -> tu
     return found, {fault: hints[fault] for fault in found}
 
 
-def find_meant_names(names: Counter[str], registered: frozenset[str]) -> dict[str, str]:
-    """Return the registered name of each name that may mean one: the same but for case and separators, or similar."""
+def find_meant_names(names: Counter[str], registered: frozenset[str], compared: int = _COMPARED) -> dict[str, str]:
+    """Return the registered name of each name that may mean one: the same but for case and separators, or similar.
+
+    Of names that are not the same, the most frequent ones are `compared`.
+    """
     plain = _plain_names(registered)
     same = {name: plain.get(plain_name(name)) for name in names}
-    frequent = [name for name, _ in names.most_common(_COMPARED)]
+    frequent = [name for name, _ in names.most_common(compared)]
     found = same | {name: _similar(name, registered) for name in frequent if same[name] is None}
     return {name: meant for name, meant in found.items() if meant is not None}
 

@@ -158,7 +158,7 @@ def _of_name(name: NameFields, constant: str) -> Iterator[str]:
     if not name.fields:
         yield f"No field names what happened: all events are {constant!r}."
         return
-    yield f"{name.names:,} names."
+    yield f"{counted(name.names, 'name')}."
     for field in name.fields:
         yield f"{field.name}: {_in_records(field)}: {_examples(field, masked=False)}."
 

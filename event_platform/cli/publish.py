@@ -21,7 +21,7 @@ def publish_tables(environment: Environment, names: Sequence[str], *, as_json: b
     lake, catalog = open_lake(environment.lake), load_catalog(environment.catalog)
     tables = _select(lake, lake.every_table(catalog.event_types), names)
     iceberg = open_iceberg(environment.iceberg, lake.storage, environment.glue_database)
-    found = iceberg.publish(tables)
+    found = iceberg.publish(tables, verify=True)
     if as_json:
         print(json.dumps({"catalog": iceberg.name, "tables": [asdict(each) for each in found]}))  # noqa: T201 - rich would wrap it
     else:

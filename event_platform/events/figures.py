@@ -115,6 +115,10 @@ def _count_late(rows: pl.LazyFrame) -> pl.LazyFrame:
     return late.group_by("event_name").agg(rows=pl.len().cast(pl.Int64))
 
 
+def _count_by(columns: Sequence[str], rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.group_by(columns).agg(rows=pl.len().cast(pl.Int64))
+
+
 def _take_example(rows: pl.LazyFrame) -> pl.LazyFrame:
     texts = [json.dumps(row, ensure_ascii=False, default=str) for row in rows.head(1).collect().to_dicts()]
     kept = [text for text in texts if len(text) <= _LONGEST_EXAMPLE]
@@ -143,6 +147,17 @@ ARRIVALS = Figure(
 
 #: The events of each name in a file of deduplicated_events that arrived on a later day.
 LATE = Figure("late", pl.Schema({"event_name": pl.String}), _count_late)
+
+#: The records of each reason in a file of corrupt_events.
+REASONS = Figure("reasons", pl.Schema({"corruption_reason": pl.String}), partial(_count_by, ["corruption_reason"]))
+
+#: The records of each kind and event name in a file of duplicate_events.
+KINDS = Figure(
+    "kinds", pl.Schema({"kind": pl.String, "event_name": pl.String}), partial(_count_by, ["kind", "event_name"])
+)
+
+#: The events of each name in a file of unregistered_events.
+UNREGISTERED_NAMES = Figure("unregistered", pl.Schema({"event_name": pl.String}), partial(_count_by, ["event_name"]))
 
 #: The first row of a file of an event table, as JSON; none where it is long.
 EXAMPLE = Figure("example", pl.Schema({"row": pl.String}), _take_example, is_sampled=True)

@@ -74,7 +74,9 @@ class _Fitter:
         self._fields = _Known(column.fields) if typed(column.fields) else None
         self._item = _Fitter(column.item) if column.item else None
         kinds = set(kinds_below([column]))
-        reads_earlier = any(each.was or each.was_types for each in inner_columns([column]))
+        below = inner_columns([*column.fields, *([column.item] if column.item else [])])
+        # Its own earlier keys are its parent's matter: see `_Known`.
+        reads_earlier = bool(column.was_types) or any(each.was or each.was_types for each in below)
         self._tells = kinds.isdisjoint(_LOOKED_AT) and not reads_earlier
         self._has_numbers = Kind.NUMBER in kinds
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from event_platform.events.asset_settings import setting_fault
 from event_platform.events.column_definitions import UNSUPPORTED
@@ -12,6 +12,7 @@ from event_platform.events.corruption import is_name
 from event_platform.events.schema_version import version_fault
 
 _METASCHEMA = Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 #: Columns of a table, nested ones included. Each costs time in every run.
 _MAX_COLUMNS = 10_000
 
@@ -25,8 +26,14 @@ def document_faults(document: Mapping[str, Any]) -> list[str]:
 
 def _metaschema_faults(document: Mapping[str, Any]) -> list[str]:
     errors = _METASCHEMA.iter_errors(document)
-    faults = {".".join(map(str, error.instance_path)): " ".join(error.message.split()) for error in errors}
+    faults = {".".join(map(str, error.instance_path)): _message(error) for error in errors}
     return [f"{key or 'schema'}: {message[:200]}" for key, message in sorted(faults.items())]
+
+
+def _message(error: ValidationError) -> str:
+    if error.schema_path[-1] == "anyOf":  # the only one of the metaschema is that of `type`
+        return f"expected one or several of {', '.join(_TYPES)}, got {error.instance!r}"
+    return " ".join(error.message.split())
 
 
 def _event_faults(document: Mapping[str, Any]) -> list[str]:

@@ -163,9 +163,10 @@ def _tests(warehouse: Warehouse, column: Column) -> Iterator[Any]:
     rules = column.constraints
     if rules.required:
         yield "not_null"
-    values = [_literal(warehouse, value) for value in rules.enum or () if value is not None]
-    if values and column.kind in _COMPARABLE:
-        yield {"accepted_values": {"arguments": {"values": values, "quote": False}}}
+    values = [value for value in rules.enum or () if value is not None]
+    if values and column.kind in _COMPARABLE and all(str(value).isprintable() for value in values):
+        literals = [_literal(warehouse, value) for value in values]
+        yield {"accepted_values": {"arguments": {"values": literals, "quote": False}}}
     limits = {"minimum": rules.minimum, "maximum": rules.maximum}
     given = {name: _literal(warehouse, limit) for name, limit in limits.items() if limit is not None}
     if given and column.kind in _NUMERIC:

@@ -19,8 +19,10 @@ class Dialect:
     quote: str = '"'
     backslash: bool = False  # escapes in texts
     fold: Callable[[str], str] = str  # the case in which names are stored
-    names: re.Pattern[str] = re.compile(".+")  # that can be quoted
+    names: re.Pattern[str] = re.compile(".+")  # of columns, that can be quoted
     names_in_words: str = "printable characters"
+    fields_too: bool = False  # fields of objects need such names, too
+    tables: re.Pattern[str] = re.compile(".+")  # names of tables
     reserved: tuple[str, ...] = ()  # beginnings of column names, in upper case
     length: int = 255  # of a name
     length_in_bytes: bool = False
@@ -42,18 +44,21 @@ class Dialect:
         """Return the beginning of a comment in quotes, in one line and without invisible characters."""
         return self.literal(one_line(text)[:_COMMENT_LENGTH])
 
-    def name_fault(self, name: str) -> str | None:
-        """Return why something cannot have this name; None if it can."""
+    def table_fault(self, name: str) -> str | None:
+        """Return why a table or view cannot have this name; None if it can."""
+        return self._name_fault(name, self.tables)
+
+    def _name_fault(self, name: str, pattern: re.Pattern[str]) -> str | None:
         size = len(name.encode() if self.length_in_bytes else name)
         if size > self.length:
             unit = "bytes" if self.length_in_bytes else "characters"
             return f"the name {one_line(name)!r} has {size:,} {unit}; {self.name} allows {self.length}"
-        if not (name.isprintable() and self.names.fullmatch(name)):
+        if not (name.isprintable() and pattern.fullmatch(name)):
             return f"{self.name} has no name {one_line(name)!r}; expected {self.names_in_words}"
         return None
 
-    def column_fault(self, columns: Sequence[str]) -> str | None:
-        """Return why a view cannot have these columns; None if it can."""
+    def column_fault(self, columns: Sequence[str], fields: Sequence[str] = ()) -> str | None:
+        """Return why a view cannot have these columns, with these fields of objects; None if it can."""
         if self.columns is not None and len(columns) > self.columns:
             return f"{len(columns):,} columns; {self.name} allows {self.columns:,} in a view"
         folded = [self.fold(column) for column in columns]
@@ -63,7 +68,8 @@ class Dialect:
         reserved = next((column for column in columns if column.upper().startswith(self.reserved)), None)
         if self.reserved and reserved is not None:
             return f"the beginning of the column name {one_line(reserved)!r} is reserved in {self.name}"
-        return next(filter(None, map(self.name_fault, folded)), None)
+        names = [*folded, *(fields if self.fields_too else ())]
+        return next(filter(None, (self._name_fault(each, self.names) for each in names)), None)
 
     def _quoted(self, name: str) -> str:
         if not name or not name.isprintable() or (self.quote == "`" and self.backslash and re.search(r"[`\\]", name)):

@@ -1,8 +1,11 @@
 """Tables of the lake as a warehouse shows them: a schema, a name, and columns in the order of the catalog."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import polars as pl
+from polars._typing import PolarsDataType
 
 from event_platform.lake.derived import sources_in
 from event_platform.lake.names import is_of_platform
@@ -27,6 +30,7 @@ class Relation:
     glue_name: str = ""  # in the Glue Data Catalog, such as events_lesson_started
     holds_records: bool = False  # whole records, as they landed
     made_of: tuple[str, ...] = ()  # the tables that it was made of, if it is one of somebody's own
+    fields: tuple[str, ...] = ()  # names of the fields of objects, at any depth of the columns
 
     @property
     def schema(self) -> str:
@@ -61,7 +65,19 @@ def relation_of(table: Table, snapshot: Snapshot) -> Relation:
         glue_name(table),
         holds_records=is_of_platform(table.name) and _BODY in stored,
         made_of=tuple(sorted({source.table for source in sources_in(snapshot)})),
+        fields=tuple(dict.fromkeys(name for dtype in stored.values() for name in _fields(dtype))),
     )
+
+
+def _fields(dtype: PolarsDataType) -> Iterator[str]:
+    if isinstance(dtype, pl.Struct):
+        for each in dtype.fields:
+            yield each.name
+            yield from _fields(each.dtype)
+    elif isinstance(dtype, pl.List):
+        yield from _fields(dtype.inner)
+    elif isinstance(dtype, pl.Map):
+        yield from _fields(dtype.value)
 
 
 def name_clashes(relations: Iterable[Relation]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import polars as pl
 
 from event_platform.events.catalog import Catalog
 from event_platform.events.event import MENDED_BY, DuplicateKind
-from event_platform.events.figures import OBJECTS
+from event_platform.events.figures import KINDS, OBJECTS, Figure
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
@@ -112,24 +112,27 @@ def deduplication_balances(lake: Lake, dates: Collection[date] | None = None) ->
     """Return the balance of each created date (by default, of all with records)."""
     sound = sound_by_created_date(lake, dates)
     deduplicated = _rows(lake.deduplicated_events, dates)
-    counted = (
-        lake.duplicate_events.snapshot()
-        .scan(dates)
-        .group_by("created_date", "kind")
-        .agg(pl.len())
-        .collect(engine="streaming")
-    )
-    kinds = {(day, kind): rows for day, kind, rows in counted.iter_rows()}
+    kinds = count_by_day(lake.duplicate_events.snapshot(), dates, KINDS)
     return [
         DeduplicationBalance(
             created_date=day,
             sound=sound.get(day, 0),
             deduplicated=deduplicated.get(day, 0),
-            redelivery=kinds.get((day, DuplicateKind.REDELIVERY.value), 0),
-            conflict=kinds.get((day, DuplicateKind.CONFLICT.value), 0),
+            redelivery=kinds.get(day, {}).get(DuplicateKind.REDELIVERY.value, 0),
+            conflict=kinds.get(day, {}).get(DuplicateKind.CONFLICT.value, 0),
         )
-        for day in sorted({*sound, *deduplicated, *(day for day, _ in kinds), *(dates or ())})
+        for day in sorted({*sound, *deduplicated, *kinds, *(dates or ())})
     ]
+
+
+def count_by_day(table: Snapshot, dates: Collection[date] | None, figure: Figure) -> dict[date, dict[str, int]]:
+    """Return the rows of dates (None: of all) by the first column that a figure counts them by, in order."""
+    day, value = str(table.table.partition_column), figure.by.names()[0]
+    counts = read_figure(table.table, table.files(dates), figure, table.schema)
+    found: dict[date, dict[str, int]] = {}
+    for each, what, rows in counts.group_by(day, value).agg(pl.col("rows").sum()).sort(day, value).iter_rows():
+        found.setdefault(each, {})[what] = rows
+    return found
 
 
 def typing_balances(lake: Lake, catalog: Catalog, dates: Collection[date] | None = None) -> list[TypingBalance]:

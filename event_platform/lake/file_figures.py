@@ -8,6 +8,7 @@ rows, which gives the same. To prove that a table is right, count its rows: see 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
+from itertools import accumulate, chain, groupby
 from threading import Lock
 
 import msgspec
@@ -16,8 +17,8 @@ import polars as pl
 from event_platform.events.figures import Figure
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.footers import name_in_footer, read_end
+from event_platform.lake.kept_figures import keep_figures, load_figures
 from event_platform.lake.location import TableLocation
-from event_platform.storage.storage import Storage
 from event_platform.storage.threads import imap_threads
 
 _KEY = "event_platform.figures"
@@ -97,10 +98,11 @@ class FigureCounts:
         """Add counts of a figure that rows do not show."""
         self._counts.setdefault(figure.name, (figure, []))[1].append(counts)
 
-    def close(self, path: str, uri: str) -> dict[str, str]:
-        """Return the metadata of the file, whose path and address these are; none where there is no figure.
+    def close(self, table: TableLocation, path: str) -> dict[str, str]:
+        """Return the metadata of a file of a table; none where there is no figure.
 
-        This process knows the figures from now on: what it judges, it has often written.
+        This process knows the figures from now on, and those after it where the table is in a bucket: what they judge,
+        they or others before them have written.
         """
         found = {
             name: figure.add_up(pl.concat(counts)) if counts[1:] else counts[0]
@@ -109,9 +111,14 @@ class FigureCounts:
         }
         longest = max(_SHORT, self._rows * _SHARE)
         short = {name: counts for name, counts in found.items() if counts.height <= longest}
+        if not short:
+            return {}
+        uri = table.storage.uri(table.name, path)
         _READ.keep({(uri, name): counts for name, counts in short.items()})
         kept = {name: self._counts[name][0].to_json(counts) for name, counts in short.items()}
-        return {_KEY: msgspec.json.encode(_Kept(name_in_footer(path), kept)).decode()} if kept else {}
+        text = msgspec.json.encode(_Kept(name_in_footer(path), kept)).decode()
+        keep_figures(table, {path: text})
+        return {_KEY: text}
 
 
 def read_figure(
@@ -137,7 +144,10 @@ def read_figure(
         _READ.keep({(uri, figure.name): counts for uri, counts in found.items()})
     if not files:
         return _with_day(table, _count_rows(table, [], figure, schema).clear(), None)
-    return pl.concat(_with_day(table, found[file.uri], file.partition) for file in files)
+    by_day: dict[date, list[pl.DataFrame]] = {}
+    for file in files:
+        by_day.setdefault(file.partition, []).append(found[file.uri])
+    return pl.concat(_with_day(table, pl.concat(counts), day) for day, counts in by_day.items())
 
 
 def _with_day(table: TableLocation, counts: pl.DataFrame, day: date | None) -> pl.DataFrame:
@@ -150,11 +160,28 @@ def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Fig
     known = {file.uri: counts for file in files if (counts := _READ.get((file.uri, figure.name))) is not None}
     unread = [file for file in files if file.uri not in known]
     figures = [figure, *(each for each in table.spec.figures if each.name != figure.name)]
+    footers = {file.uri: _parse(text, file.path) for file, text in _read_texts(table, unread)}
+    found = {
+        (uri, each.name): counts
+        for each in figures
+        for uri, counts in _counts_of(
+            each, {uri: values[each.name] for uri, values in footers.items() if each.name in values}
+        ).items()
+    }
+    _READ.keep(found)
+    return known | {uri: counts for (uri, name), counts in found.items() if name == figure.name}
+
+
+def _read_texts(table: TableLocation, files: Collection[DataFile]) -> list[tuple[DataFile, str]]:
+    """Return the figures in the footers of those files that have them; of files in a bucket they are kept."""
+    kept = {} if table.storage.is_local or not files else load_figures(table, [file.path for file in files])
+    left = [file for file in files if file.path not in kept]
     each = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
-    read = each(lambda file: _in_footer(table.storage, file, figures), unread)
-    found = list(zip(unread, read, strict=True))
-    _READ.keep({(file.uri, name): counts for file, by_name in found for name, counts in by_name.items()})
-    return known | {file.uri: by_name[figure.name] for file, by_name in found if figure.name in by_name}
+    ends = each(lambda file: read_end(table.storage, file), left)
+    read = {file.path: text for file, end in zip(left, ends, strict=True) if (text := end.metadata.get(_KEY))}
+    keep_figures(table, read)
+    texts = kept | read
+    return [(file, texts[file.path]) for file in files if file.path in texts]
 
 
 def _count_rows(
@@ -168,14 +195,34 @@ def is_read(file: DataFile, figure: Figure) -> bool:
     return (file.uri, figure.name) in _READ
 
 
-def _in_footer(storage: Storage, file: DataFile, figures: Sequence[Figure]) -> dict[str, pl.DataFrame]:
-    """Return those figures that the footer of a file has, by name."""
-    text = read_end(storage, file).metadata.get(_KEY)
-    if text is None:
-        return {}
+def _parse(text: str, path: str) -> dict[str, dict[str, list[int | str | None]]]:
+    """Return the values of the figures of a file by name and column; none where the platform did not write them."""
     try:
         kept = msgspec.json.decode(text, type=_Kept)
-        values = kept.figures if kept.file == name_in_footer(file.path) else {}
-        return {each.name: each.from_json(values[each.name]) for each in figures if each.name in values}
-    except (msgspec.MsgspecError, pl.exceptions.PolarsError, TypeError, ValueError):  # not as the platform writes it
+    except msgspec.MsgspecError:
         return {}
+    if kept.file != name_in_footer(path):
+        return {}
+    return {name: values for name, values in kept.figures.items() if len({*map(len, values.values())}) == 1}
+
+
+def _counts_of(figure: Figure, values: Mapping[str, Mapping[str, list[int | str | None]]]) -> dict[str, pl.DataFrame]:
+    """Return the counts of files, by address; none of those that hold something else.
+
+    They are slices of one frame: to make one for each file takes longer than to read it.
+    """
+    found: dict[str, pl.DataFrame] = {}
+    for columns, alike in groupby(sorted(values, key=lambda uri: [*values[uri]]), key=lambda uri: [*values[uri]]):
+        uris = list(alike)
+        joined = {column: list(chain.from_iterable(values[uri][column] for uri in uris)) for column in columns}
+        try:
+            counts = figure.from_json(joined)
+        except (pl.exceptions.PolarsError, TypeError, ValueError):  # not as the platform writes it
+            if uris[1:]:
+                for uri in uris:
+                    found |= _counts_of(figure, {uri: values[uri]})
+            continue
+        heights = [len(values[uri][columns[0]]) for uri in uris]
+        starts = accumulate(heights, initial=0)
+        found |= {uri: counts.slice(start, rows) for uri, start, rows in zip(uris, starts, heights, strict=False)}
+    return found

@@ -49,8 +49,7 @@ class FileWriter:
         self._data_change, column = data_change, table.partition_column
         self._values = {column: partition.isoformat()} if column and partition else {}
         self._path = "".join(f"{column}={value}/" for column, value in self._values.items()) + f"{uuid.uuid4()}.parquet"
-        self._storage, self._address = table.storage, table.storage.uri(table.name, self._path)
-        self._field_ids = table.field_ids
+        self._table, self._address = table, table.storage.uri(table.name, self._path)
         self._buffer = io.BytesIO()
         self._parquet: parquet.ParquetWriter | None = None
         self._statistics = Statistics()
@@ -62,9 +61,10 @@ class FileWriter:
         stored = frame.drop(self._values, strict=False)
         rows = pa.table({column.name: _as_arrow(column) for column in stored})
         if self._parquet is None:
+            field_ids = self._table.field_ids
             self._parquet = parquet.ParquetWriter(
                 self._buffer,
-                rows.schema if self._field_ids is None else with_parquet_ids(rows.schema, self._field_ids),
+                rows.schema if field_ids is None else with_parquet_ids(rows.schema, field_ids),
                 compression="zstd",
                 compression_level=1,
                 store_schema=False,
@@ -88,10 +88,10 @@ class FileWriter:
             raise TableError(f"{self._address}: a file without a frame")
         keys, says_keys = self._keys.close(self._path)
         self._buffer.write(keys)
-        self._parquet.add_key_value_metadata({**self._figures.close(self._path, self._address), **says_keys})
+        self._parquet.add_key_value_metadata({**self._figures.close(self._table, self._path), **says_keys})
         self._parquet.close()
         data = self._buffer.getvalue()
-        self._storage.write(self._address, data)
+        self._table.storage.write(self._address, data)
         return AddAction(
             path=self._path,
             size=len(data),

@@ -5,26 +5,22 @@ so is the whole folder where it cannot be used: it takes more requests then. Tha
 found out as with one of this process (see log_copy).
 """
 
-import os
 from contextlib import suppress
-from hashlib import blake2b, sha256
 from pathlib import Path
-from stat import S_IWGRP, S_IWOTH
 
 import msgspec
 
 from event_platform.lake.log_copy import LogCopy
+from event_platform.lake.user_cache import DIGEST_SIZE, cache_path, digest, open_private
 from event_platform.storage.storage import Storage
-
-_DIGEST_SIZE = 16
 
 
 def load_copy(storage: Storage, log_folder: str) -> LogCopy | None:
     """Return the copy of a log that a process of this user has kept; None where there is none."""
     try:
         kept = _path(storage, log_folder).read_bytes()
-        digest, data = kept[:_DIGEST_SIZE], kept[_DIGEST_SIZE:]
-        return msgspec.msgpack.decode(data, type=LogCopy) if digest == _digest(data) else None
+        data = kept[DIGEST_SIZE:]
+        return msgspec.msgpack.decode(data, type=LogCopy) if kept[:DIGEST_SIZE] == digest(data) else None
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -36,29 +32,10 @@ def save_copy(storage: Storage, copy: LogCopy) -> None:
     with suppress(OSError):
         path = _path(storage, copy.folder)
         part = path.with_suffix(".part")
-        with open(part, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(_digest(data) + data)
+        with open(part, "wb", opener=open_private) as file:
+            file.write(digest(data) + data)
         part.replace(path)
 
 
 def _path(storage: Storage, log_folder: str) -> Path:
-    """Return where the copy of a log is. Raises OSError where there is no folder for it that only this user writes."""
-    address = f"{storage.options.get('endpoint', '')} {storage.uri(log_folder)}"
-    folder = _cache() / "event-platform" / "logs"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_uid != os.geteuid() or found.st_mode & (S_IWGRP | S_IWOTH):
-        raise PermissionError(f"{folder}: others can write to it")
-    return folder / sha256(address.encode()).hexdigest()
-
-
-def _cache() -> Path:
-    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        return named if named.is_absolute() else Path.home() / ".cache"
-    except RuntimeError as error:
-        raise FileNotFoundError("there is no home") from error
-
-
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_DIGEST_SIZE).digest()
+    return cache_path(storage, "logs", log_folder)

@@ -21,9 +21,12 @@ from event_platform.events.figures import (
     ARRIVALS,
     EXAMPLE,
     FAILED_DERIVATIONS,
+    KINDS,
     LATE,
     NAMES,
     OBJECTS,
+    REASONS,
+    UNREGISTERED_NAMES,
     drift_figure,
     event_figure,
     sample_figure,
@@ -74,6 +77,7 @@ CORRUPT_EVENTS = TableSpec(
     partition_column="arrival_date",
     primary_key=_PLACE_KEY,
     description="Dead letters: the records that cannot be used, each with its corruption_reason.",
+    figures=(REASONS,),
 )
 DEDUPLICATED_EVENTS = TableSpec(
     "deduplicated_events",
@@ -91,6 +95,7 @@ DUPLICATE_EVENTS = TableSpec(
     primary_key=_PLACE_KEY,
     description="Dead letters: the records that another one of the same event_uuid came before, with its place "
     "and their kind: redelivery (the same body) or conflict (another one: a producer's bug).",
+    figures=(KINDS,),
 )
 UNREGISTERED_EVENTS = TableSpec(
     "unregistered_events",
@@ -99,6 +104,7 @@ UNREGISTERED_EVENTS = TableSpec(
     primary_key=_EVENT_KEY,
     description="Events whose name the catalog lacks, with their body. Add a schema, and they move to a "
     "table of their own.",
+    figures=(UNREGISTERED_NAMES,),
 )
 QUALITY_REPORT = TableSpec(
     "quality_report",

@@ -1,18 +1,19 @@
 """The totals of a lake: everything that is in it, as one JSON-ready object."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-import polars as pl
-
 from event_platform.events.catalog import Catalog
+from event_platform.events.figures import REASONS
 from event_platform.lake.balance import (
     ArrivalBalance,
     DeduplicationBalance,
     TypingBalance,
     arrival_balances,
+    count_by_day,
     deduplication_balances,
     event_table_rows,
     filtered_by_arrival_date,
@@ -32,9 +33,9 @@ def lake_totals(lake: Lake, catalog: Catalog, *, with_filtered: bool = False) ->
     landed = sum(day.landed for day in arrivals)
     event_tables = event_table_rows(lake, catalog, None)
     typings = typing_balances_of(lake, event_tables)
-    reasons = (
-        lake.corrupt_events.snapshot().scan().group_by("corruption_reason").agg(pl.len()).sort("corruption_reason")
-    )
+    reasons = Counter[str]()
+    for counts in count_by_day(lake.corrupt_events.snapshot(), None, REASONS).values():
+        reasons.update(counts)
     known = {lake.event_table(event_type).name for event_type in catalog.event_types}
     sound = sum(day.sound for day in arrivals)
     uneven = [day.created_date for day in deduplications if not day.balanced]
@@ -49,7 +50,7 @@ def lake_totals(lake: Lake, catalog: Catalog, *, with_filtered: bool = False) ->
         "sound": sound,
         "mended": sum(day.mended for day in arrivals),
         "corrupt": sum(day.corrupt for day in arrivals),
-        "corrupt_by_reason": dict(reasons.collect().iter_rows()),
+        "corrupt_by_reason": dict(sorted(reasons.items())),
         "deduplicated": sum(day.deduplicated for day in deduplications),
         "duplicates": {
             "redelivery": sum(day.redelivery for day in deduplications),

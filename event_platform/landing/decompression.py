@@ -17,6 +17,10 @@ _PART = 1 << 20
 #: The same for a damaged gzip: what is decompressed together with the damage is lost.
 _SMALL_PART = 1 << 12
 
+#: What may be behind members of gzip: zeros are padding, as in tar; a line end is the delimiter that Firehose puts
+#: behind a record, which a producer has gzipped.
+_BETWEEN = b"\0\r\n"
+
 #: Input of bzip2 at a time: less than a block, of which the smallest unpacks to 46 MB.
 _BZIP2_BITE = 32
 
@@ -39,14 +43,16 @@ def gunzip(source: Source) -> Iterator[bytes]:
 
 
 def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
-    """Decompress all members, `part_size` bytes at a time. Zeros behind a member are padding, as in tar."""
+    """Decompress all members, `part_size` bytes at a time. A line end between them is one of what they hold."""
     member = None
     try:
         for bite in source():
             left, more = bite, False
             while left or more:
                 if member is None or member.eof:
-                    left = left.lstrip(b"\0") if member else left
+                    between, left = (left, left.lstrip(_BETWEEN)) if member else (b"", left)
+                    if b"\n" in between[: len(between) - len(left)]:
+                        yield b"\n"
                     if not left:
                         break
                     member = open_member()

@@ -119,7 +119,7 @@ FORMATS = (
         "gzip",
         "`\\x1f\\x8b`",
         _begins(b"\x1f\x8b"),
-        "Several members, with zeros behind them.",
+        "Several members, with zeros or line ends behind them: Firehose's delimiter, where producers gzip each record.",
         _RECORDS_BEFORE,
         (".gz",),
         gunzip,

@@ -182,6 +182,35 @@ def test_a_name_that_becomes_a_type_leaves_the_table_that_had_it(built: World) -
     assert sorted(built.events("goal_set")["event_uuid"]) == ["m", "n"]
 
 
+@pytest.mark.parametrize("command", [("run",), ("catalog", "backfill")])
+def test_a_type_with_another_title_takes_its_events_from_its_earlier_table(
+    built: World, command: tuple[str, ...]
+) -> None:
+    """In one step: no event is in both tables, or counted twice."""
+    opened = SCHEMAS["account_created"] | {"title": "account:opened", "x-names": ["account:created"]}
+    write_catalog(built.root / "catalog", {"account_created": opened})
+    (table, unregistered) = planned()["tables"]
+    assert (table["table"], table["rows"], len(table["days"])) == ("events/account_opened", 3, 3)
+    assert (unregistered["table"], unregistered["days"]) == ("unregistered_events", table["days"])
+    assert "balanced: nothing is lost" in call(*command)
+    assert built.events("account_opened").height == 3
+    assert built.lake.found_table(ACCOUNTS).snapshot().rows_by_date() == {}
+    assert planned()["tables"] == []
+
+
+def test_days_that_are_due_anyway_are_said_to_be(built: World) -> None:
+    """Such as after a run that was killed: the plan does not compare them, and does not say that nothing is due."""
+    add(built, team={"type": "integer"})
+    built.deliver(TUESDAY, "more", event("m", TUESDAY, team=1))
+    built.load(TUESDAY)
+    shown = " ".join(call("catalog", "backfill", "--plan").split())
+    assert f"not compared: 1 day, such as {TUESDAY} (newer events have landed): event-platform run builds" in shown
+    assert (planned()["left"], planned()["tables"][0]["days"]) == ([str(TUESDAY)], [str(WEDNESDAY)])
+    add(built)
+    shown = " ".join(call("catalog", "backfill", "--plan").split())
+    assert "nothing is due: every other day has the rows that the catalog gives it not compared: 1 day" in shown
+
+
 def test_a_table_that_cannot_be_built_is_named(built: World) -> None:
     """With what to do; exit code 1, also of the commands that build."""
     add(built, plan={"type": "integer"})

@@ -92,7 +92,7 @@ def test_changes_are_annotations_of_github(repository: Path, monkeypatch: pytest
         ("git:nowhere", "git:nowhere: no such branch, tag or commit"),
         ("git:HEAD:in", "no such branch, tag or commit"),
         ("git:linked", "link.yaml: at this revision not a regular file"),
-        ("nowhere", "nowhere: no such folder"),
+        ("main", "main: no such folder; if it is a branch, tag or commit: --against git:main"),
         ("", "expected a folder or git:REF to compare with, got an empty text"),
     ],
 )

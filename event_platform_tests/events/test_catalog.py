@@ -147,7 +147,12 @@ def test_a_schema_may_be_json(tmp_path: Path) -> None:
         pytest.param(
             {"a": {"title": "a", "type": "array"}}, "a.yaml: type: an event is an object, got 'array'", id="no object"
         ),
-        pytest.param({"a": schema(level={"type": "int"})}, "a.yaml: properties.level.type: ", id="unknown type"),
+        pytest.param(
+            {"a": schema(level={"type": "int"})},
+            "a.yaml: properties.level.type: expected one or several of array, boolean, integer, null, number, object, "
+            "string, got 'int'",
+            id="unknown type",
+        ),
         pytest.param(
             {"a": schema(level={"minimum": "1"})},
             'a.yaml: properties.level.minimum: "1" is not of type "number"',

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
+from event_platform.exporting.reading import describe_lake
 from event_platform.pipeline.opening import open_lake
 from event_platform.pipeline.own_tables import write_frame
 from event_platform_tests.exporting.worlds import HOSTILE, build_world, lesson, use_copy
@@ -62,6 +63,17 @@ def test_views_show_the_rows_of_the_tables(
     assert expected.height
     assert_frame_equal(found, expected.select(found.columns), check_row_order=False, check_dtypes=False)
     assert set(found.columns) == set(expected.columns)
+
+
+def test_fields_of_objects_are_known_at_any_depth(tmp_path: Path) -> None:
+    """In arrays and maps as well: not every warehouse can have them."""
+    world = World(tmp_path)
+    field = pl.Struct({"größe": pl.Int64()})
+    by_key = pl.Map(pl.String(), pl.Struct({"x": field}))
+    schema = pl.Schema({"a": pl.List(pl.List(field)), "m": by_key, "n": pl.Int64()})
+    write_frame(world.lake, "own/nested", pl.LazyFrame(schema=schema), None)
+    (relation,) = describe_lake(world.lake, []).relations
+    assert relation.fields == ("größe", "x")
 
 
 def test_comments_of_the_catalog_arrive(database: duckdb.DuckDBPyConnection) -> None:

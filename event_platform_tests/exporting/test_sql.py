@@ -16,6 +16,10 @@ from event_platform.exporting.relations import Relation, name_clashes
 from event_platform.exporting.views import placeholders, refused, require_readable, views_sql
 from event_platform.exporting.warehouses import WAREHOUSES
 from event_platform.exporting.warehouses.base import Warehouse, values_of
+from event_platform.lake.registry import FILTERED_EVENTS, PLATFORM_TABLES
+from event_platform_tests.support.live import PROJECT
+
+PAGES = PROJECT / "docs" / "how-to" / "warehouses"
 
 #: Statements that sqlglot only cuts into tokens.
 NOT_PARSED = re.compile(
@@ -190,7 +194,10 @@ def _selected(view: exp.Create) -> list[str]:
         ("redshift", Relation("t", tuple((f"c{n}", "") for n in range(1_601)), "", "t"), "1,600"),
         ("snowflake", Relation("t", (("\u0131", ""), ("i", "")), "", "t"), "two columns"),
         ("athena", Relation("t", (("größe", ""),), "", "t"), "größe"),
+        ("athena", Relation("t", (("a", ""),), "", "t", fields=("b", "größe")), "größe"),
         ("trino", Relation("a-b", (("a", ""),), "", "a-b"), "a-b"),
+        ("trino", Relation("t", (("2a", ""),), "", "t"), "2a"),
+        ("bigquery", Relation("t", (("größe", ""),), "", "t"), "größe"),
         ("bigquery", Relation("t", (("_partitiondate", ""),), "", "t"), "reserved"),
         ("databricks", Relation("t", (("a b", ""),), "", "t"), "a b"),
         ("databricks", Relation("tables/x", (("a", ""),), "", "tables_x"), "another key"),
@@ -201,7 +208,7 @@ def _selected(view: exp.Create) -> list[str]:
 def test_what_a_warehouse_cannot_have_is_refused(name: str, relation: Relation, reason: str) -> None:
     """With the limit and the name, before any statement is written."""
     assert reason in refused(opened(name), [relation, PLAIN])[relation.table]
-    assert refused(opened(name), [PLAIN]) == {}
+    assert refused(opened(name), [PLAIN, Relation("events/2fa", PLAIN.columns, "", "events_2fa")]) == {}
 
 
 def test_two_tables_of_one_name_are_one_too_many() -> None:
@@ -229,9 +236,37 @@ def test_a_value_is_written_as_it_is_or_refused() -> None:
     assert opened("redshift", table_prefix="").source(PLAIN) == ("event_platform_external", "events_lesson_started")
 
 
+def test_redshift_has_whole_records_in_a_schema_of_their_own() -> None:
+    """Who may use an external schema reads all of its tables: analysts use one whose role does not read records."""
+    warehouse = opened("redshift", iam_role="arn:events", records_iam_role="arn:records")
+    assert (warehouse.source(RAW)[0], warehouse.source(PLAIN)[0]) == (
+        "event_platform_records",
+        "event_platform_external",
+    )
+    setup = [" ".join(each.split()) for each in warehouse.setup([RAW, PLAIN])]
+    for schema, role in (("event_platform_external", "arn:events"), ("event_platform_records", "arn:records")):
+        created = f"EXTERNAL SCHEMA IF NOT EXISTS \"{schema}\" FROM DATA CATALOG DATABASE 'event_platform_prod'"
+        assert f"CREATE {created} IAM_ROLE '{role}'" in setup
+    granted = {each for each in setup if each.startswith("GRANT") and '"event_analysts"' in each}
+    used = ("event_platform_external", "platform", "events")
+    assert granted == {f'GRANT USAGE ON SCHEMA "{schema}" TO ROLE "event_analysts"' for schema in used}
+
+
+def test_pages_keep_all_whole_records_from_analysts() -> None:
+    """Where a warehouse grants nothing, or reads them by a role of AWS: the rules of the pages name all such tables."""
+    records = [spec.name for spec in (*PLATFORM_TABLES, FILTERED_EVENTS) if "body" in spec.schema]
+    trino, redshift, index = (
+        (PAGES / f"{name}.md").read_text(encoding="utf-8") for name in ("trino", "redshift", "index")
+    )
+    (pattern,) = re.findall(r'"table": "(.*?)"', trino)
+    assert [name for name in records if not re.fullmatch(pattern, name)] == []
+    assert [name for name in records if f"/lake/{name}/*" not in redshift or f"`{name}`" not in index] == []
+
+
 def test_what_has_to_be_set_is_listed() -> None:
     """Until it is set; a value that the warehouse does not have is an error."""
-    assert placeholders(opened("redshift")) == ["iam_role"]
-    assert placeholders(opened("redshift", iam_role="arn:aws:iam::1:role/r")) == []
+    assert placeholders(opened("redshift")) == ["iam_role", "records_iam_role"]
+    role = "arn:aws:iam::1:role/r"
+    assert placeholders(opened("redshift", iam_role=role, records_iam_role=role)) == []
     with pytest.raises(SettingError, match="iam_rule: redshift has no such value; it has iceberg_database"):
         opened("redshift", iam_rule="x")

@@ -27,6 +27,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "größe": {"type": "number", "minimum": -0.00001},
             "mode": {"type": "string", "enum": ["fast", HOSTILE]},
             "hard": {"type": "boolean", "enum": [True]},
+            "text": {"type": "string", "enum": ["two\nlines", "one"]},
             "device": {"type": "object", "properties": {"os": {"type": "string"}}},
             "skills": {"type": "array", "items": {"type": "string"}},
         },
@@ -46,6 +47,7 @@ def lesson(uuid: str, **payload: Any) -> dict[str, Any]:
         "größe": 1.5,
         "mode": HOSTILE,
         "hard": True,
+        "text": "two\nlines",
         "device": {"os": "x"},
         "skills": ["a"],
     }

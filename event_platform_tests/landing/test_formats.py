@@ -37,6 +37,8 @@ LINES = ONE + b"\n" + TWO + b"\n" + THREE + b"\n"
         ("no-delimiter", ONE + TWO + THREE),
         ("no-delimiter.gz", gzipped(ONE + TWO + THREE)),
         ("no-delimiter-members.gz", gzipped(ONE) + gzipped(TWO) + gzipped(THREE)),
+        ("delimited-members.gz", b"".join(gzipped(each) + b"\n" for each in (ONE, TWO, THREE))),
+        ("delimited-members-twice.gz", gzipped(b"".join(gzipped(each) + b"\r\n" for each in (ONE, TWO, THREE)))),
         ("no-delimiter-but-blanks", ONE + b" " + TWO + b"\t" + THREE),
         ("some-delimiters", ONE + TWO + b"\n" + THREE),
     ],

@@ -64,7 +64,9 @@ def scrape(world: World, home: Path | None = None) -> Scrape:
     registry.register(
         PlatformCollector(world.environment, world.catalog, DEFAULT_THRESHOLDS, str(home) if home else None)
     )
-    return Scrape(generate_latest(registry).decode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home or ""))  # which dagster.yaml names
+        return Scrape(generate_latest(registry).decode())
 
 
 @dataclass(frozen=True)

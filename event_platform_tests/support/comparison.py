@@ -1,9 +1,15 @@
 """Everything a lake holds, so that two lakes can be laid side by side."""
 
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
 import polars as pl
 
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
+from event_platform_tests.support.world import World
 
 #: Figures of quality_report that depend on the files that rows are in.
 _OF_FILES = ["bytes", "sampled", "distinct", "value"]
@@ -26,6 +32,15 @@ def contents(lake: Lake, catalog: Catalog, *, without: tuple[str, ...] = ()) -> 
     """
     tables = lake.tables(catalog.event_types)
     return {table.name: _rows(_of_rows(table.snapshot().scan().collect()), without) for table in tables}
+
+
+def rebuilt(world: World, folder: Path, days: Sequence[date]) -> World:
+    """Return a world with the same events and catalog whose event tables are built by that catalog alone."""
+    other = World(folder, schemas={}, start_date=world.start_date)
+    for name in ("catalog", "lake/raw_events", "lake/deduplicated_events"):
+        shutil.copytree(world.root / name, folder / name, dirs_exist_ok=True)
+    other.type(*days)
+    return other
 
 
 def _of_rows(frame: pl.DataFrame) -> pl.DataFrame:

@@ -6,19 +6,18 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from event_platform.cli.catalog.arrivals import as_json
+from event_platform.cli.catalog.arrivals import as_json, open_arrived
 from event_platform.cli.catalog.editing import EditedSchema, edit_schemas, require_sound, write_schemas
 from event_platform.cli.catalog.listing import CHARACTERS
 from event_platform.cli.output import OUT, visible
 from event_platform.environment import Environment
 from event_platform.events.catalog import key_of
+from event_platform.events.differences.name_proposals import Choice
 from event_platform.events.differences.proposal import Finding, Proposal
 from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.catalogs import CatalogFiles, read_catalog_files
 from event_platform.events.wording import counted
-from event_platform.lake.pinned_lake import PinnedLake
 from event_platform.pipeline.differences.find import find_differences
-from event_platform.pipeline.opening import open_lake
 from event_platform.quality.text import shown
 
 
@@ -28,6 +27,13 @@ class Selection:
 
     types: Collection[str] = ()
     fields: Collection[str] = ()
+    as_new: bool = False  # names among the types are events of their own, whatever they are like
+
+    @property
+    def choice(self) -> Choice:
+        """What is said of the names among the types."""
+        names = frozenset(self.types)
+        return Choice(new=names) if self.as_new else Choice(same=names)
 
     def takes(self, proposal: Proposal) -> bool:
         """Return whether a difference is accepted. Without its field, one that a person has to judge is not."""
@@ -50,7 +56,7 @@ class Selection:
 def names_of(proposal: Proposal) -> set[str]:
     """Return the names by which the type of a difference is selected."""
     other = {proposal.path} if proposal.finding is Finding.LIKE_KNOWN else set()
-    return {proposal.event_type, key_of(proposal.event_type), *other}
+    return {proposal.event_type, key_of(proposal.event_type), *other, *proposal.names}
 
 
 def accept_differences(
@@ -59,8 +65,8 @@ def accept_differences(
     """Write the changes of the selected differences, unless `dry_run`; return the exit code."""
     folder = environment.catalog
     files = read_catalog_files(folder)
-    lake = PinnedLake(open_lake(environment.lake).storage)
-    found = find_differences(lake, files, broken_percent / 100)
+    lake = open_arrived(environment)
+    found = find_differences(lake, files, broken_percent / 100, selection.choice)
     _require_known(selection, found, files)
     accepted = [each for each in found if each.edits and selection.takes(each)]
     remaining = [each for each in found if each.finding.needs_user and each not in accepted]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from event_platform.cli.catalog.listing import CHARACTERS, Format, add_row, annotation, new_table, print_kinds
-from event_platform.cli.output import OUT
+from event_platform.cli.output import OUT, print_warning
 from event_platform.environment import Environment
+from event_platform.events.differences.name_proposals import Choice
 from event_platform.events.differences.proposal import Finding, Proposal
 from event_platform.events.evolution.catalogs import read_catalog_files
 from event_platform.lake.pinned_lake import PinnedLake
@@ -23,8 +24,8 @@ _EXAMPLE = 60
 
 def show_differences(environment: Environment, folder: Path, broken_percent: float, output: Format) -> int:
     """Print how what is in the lake differs from a catalog; return 1 if that needs the user, else 0."""
-    lake = PinnedLake(open_lake(environment.lake).storage)
-    found = find_differences(lake, read_catalog_files(folder), broken_percent / 100)
+    lake = open_arrived(environment)
+    found = find_differences(lake, read_catalog_files(folder), broken_percent / 100, Choice())
     needs_user = any(each.finding.needs_user for each in found)
     match output:
         case Format.JSON:
@@ -36,6 +37,17 @@ def show_differences(environment: Environment, folder: Path, broken_percent: flo
         case Format.TABLE:
             _print_table(found)
     return 1 if needs_user else 0
+
+
+def open_arrived(environment: Environment) -> PinnedLake:
+    """Open the lake, with a warning where nothing has arrived: a catalog has no differences from that."""
+    lake = PinnedLake(open_lake(environment.lake).storage)
+    if not lake.deduplicated_events.snapshot().rows_by_date():
+        print_warning(
+            f"{environment.lake} has no events: event-platform run loads them. If there are some, correct "
+            "EVENT_PLATFORM_LAKE"
+        )
+    return lake
 
 
 def _print_table(found: Sequence[Proposal]) -> None:
@@ -73,7 +85,7 @@ def _sides(proposal: Proposal) -> str:
 def _annotation(folder: Path, proposal: Proposal) -> str:
     level = "warning" if proposal.finding.needs_user else "notice"
     title = f"{proposal.finding}: {_where(proposal)}"
-    message = f"{_seen(proposal)}: {_sides(proposal)}: {proposal.action}"
+    message = ": ".join(filter(None, [_seen(proposal), _sides(proposal), proposal.action]))
     return annotation(level, folder / proposal.file, title, message)
 
 

@@ -20,7 +20,7 @@ def read_plan(environment: Environment, progress: Listener) -> BackfillPlan:
     catalog, lake = load_catalog(environment.catalog), PinnedLake(open_lake(environment.lake).storage)
     progress.begin("comparing tables with the catalog")
     due = due_created_dates(lake, catalog, rows_examined=None)
-    return plan_backfills(lake, catalog, due.backfills, due.reports)
+    return plan_backfills(lake, catalog, due)
 
 
 def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
@@ -37,12 +37,17 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
     for name, why in plan.failing.items():
         ERR.print(f"{name}: cannot be built: {why}", style="red", soft_wrap=True)
     OUT.print(_sum(plan), soft_wrap=True)
+    if plan.left:
+        day, why = next(iter(plan.left.items()))
+        days = f"{counted(len(plan.left), 'day')}, such as {day} ({why})"
+        OUT.print(f"not compared: {days}: event-platform run builds them, with the catalog as it is", soft_wrap=True)
     return 1 if plan.failing else 0
 
 
 def _sum(plan: BackfillPlan) -> str:
     if not plan.tables:
-        found = f"nothing {'else ' if plan.failing else ''}is due: every day has the rows that the catalog gives it"
+        every = "every other day" if plan.left else "every day"
+        found = f"nothing {'else ' if plan.failing else ''}is due: {every} has the rows that the catalog gives it"
         reports = counted(len(plan.reports), "quality report")
         return f"{found}, and {reports} to build: event-platform catalog backfill" if plan.reports else found
     partitions = sum(len(each.days) for each in plan.tables)

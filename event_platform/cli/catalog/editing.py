@@ -25,6 +25,7 @@ from event_platform.lake.lake import Lake
 from event_platform.quality.text import shown
 
 _FIRST = "drafted from what arrived"
+_NOTHING = "nothing is written; the differences of other types are accepted by their names"
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _edited(name: str, path: Path, edits: Sequence[Edit], version: SchemaVersion
     try:
         return EditedSchema(name, path, before, edit_text(before, path.suffix, edits), version)
     except CatalogError as error:
-        raise CatalogError(f"{path}: {error}; nothing is written") from error
+        raise CatalogError(f"{path}: {error}: {_NOTHING}") from error
 
 
 def _changes(folder: Path, files: CatalogFiles, edited: Sequence[EditedSchema]) -> dict[str, tuple[Impact, str]]:
@@ -110,7 +111,7 @@ def _copy(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[Path]:
         try:
             yield Path(copy)
         except CatalogError as error:
-            raise CatalogError(f"{error}\nnothing is written".replace(copy, str(folder))) from error
+            raise CatalogError(f"{error}\n{_NOTHING}".replace(copy, str(folder))) from error
 
 
 def require_sound(lake: Lake, folder: Path, edited: Sequence[EditedSchema]) -> None:
@@ -123,7 +124,7 @@ def require_sound(lake: Lake, folder: Path, edited: Sequence[EditedSchema]) -> N
         clashes = [each for each in find_table_clashes(lake, changed) if each.fails and each not in before]
         faults = [*faults, *(f"{each.table}.{each.column}: the table has {each.stored}" for each in clashes)]
         if faults:
-            raise CatalogError("\n".join(faults))
+            raise CatalogError("\n".join([*faults, _NOTHING]))
 
 
 def write_schemas(edited: Sequence[EditedSchema]) -> None:

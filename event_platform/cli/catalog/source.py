@@ -24,6 +24,8 @@ def read_other_catalog(source: str, folder: Path) -> CatalogFiles:
     if not source:  # such as a variable that is not set: another folder would be compared, which may pass
         raise CatalogError("expected a folder or git:REF to compare with, got an empty text")
     if not source.startswith(_GIT):
+        if not Path(source).is_dir():
+            raise CatalogError(f"{source}: no such folder; if it is a branch, tag or commit: --against git:{source}")
         return read_catalog_files(Path(source))
     with _revision(folder, source.removeprefix(_GIT)) as copy:
         try:

@@ -165,12 +165,14 @@ def diff(folder: Path | None, against: str | None, broken_share: float | None, o
 @click.option(
     "--field", "fields", multiple=True, metavar="PATH", help="Accept this field, and what is in it; several times."
 )
+@click.option("--new", "as_new", is_flag=True, help="Each TYPE is an event of its own, though it is like a known name.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, show the patch; exit code 1 if there is one.")
 @_BROKEN_SHARE
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def accept(
     types: tuple[str, ...],
     fields: tuple[str, ...],
+    as_new: bool,  # noqa: FBT001 - as click passes it
     dry_run: bool,  # noqa: FBT001 - as click passes it
     broken_share: float | None,
     as_json: bool,  # noqa: FBT001 - as click passes it
@@ -182,9 +184,9 @@ def accept(
     separators becomes a name of that type (x-names). A schema gets a version (x-version) and an entry in its list of
     changes (x-changes).
 
-    What a person has to judge is accepted by itself: broken rules and unseen fields, which may as well be a fault of
-    the producer, with --field; a name that differs from a known one in a few letters, as TYPE. If that is another
-    event, write a schema with this title.
+    What a person has to judge is accepted only where it is named: broken rules and unseen fields, which may as well be
+    a fault of the producer, with --field; a name that differs from a known one in a few letters, as TYPE, and with
+    --new if that is another event.
 
     The outcome is loaded before anything is written: nothing is, if it has a fault, or if a run with it would fail.
     Days that are built already stay as they are until they are rebuilt.
@@ -196,18 +198,21 @@ def accept(
       2  usage or configuration error, or a schema that cannot be edited
 
     \b
-    Examples, to look at it first, for one type, and for one field of it:
+    Examples, to look at it first, for one type, for one field of it, and for a name that is no misspelled one:
       event-platform catalog accept --dry-run
       event-platform catalog accept lesson:started
       event-platform catalog accept lesson:started --field device.os
+      event-platform catalog accept lesson:restarted --new
     """
+    if as_new and not types:
+        raise click.UsageError("--new is about names: name each TYPE that is an event of its own")
     from event_platform.cli.catalog.accept import Selection, accept_differences  # noqa: PLC0415
 
     environment = load_environment()
     if environment.catalog == SAMPLE_CATALOG:
         raise click.UsageError("set EVENT_PLATFORM_CATALOG to the folder of your catalog")
     share = _DEFAULT_BROKEN_SHARE if broken_share is None else broken_share
-    chosen = Selection(types, fields)
+    chosen = Selection(types, fields, as_new=as_new)
     raise SystemExit(accept_differences(environment, chosen, share, dry_run=dry_run, as_object=as_json))
 
 

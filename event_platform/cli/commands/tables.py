@@ -59,12 +59,13 @@ def publish(tables: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 - c
     The catalog is EVENT_PLATFORM_ICEBERG. Iceberg's metadata get the same Parquet files as the Delta table: nothing is
     copied. Runs publish the tables that they write; use this command the first time, and where `event-platform status`
     says that tables are behind. Without TABLE, all are published, your own included. A second call does nothing.
+    Files of the metadata that were lost or damaged are made again: what is up to date is read for that.
 
     \b
     Outcomes:
       created       the table was not in the catalog
       caught up     its files are those of the Delta table again
-      rebuilt       the Delta table was replaced, or changed in a way that Iceberg cannot follow: made from nothing
+      rebuilt       from nothing: the Delta table was replaced, or changed as Iceberg cannot, or metadata were damaged
       unchanged     it was up to date
       no table yet  nothing was written to the Delta table so far
       failed        with the reason; the others are published. Exit code 1

@@ -22,13 +22,16 @@ from event_platform.defs.checks.table_schema import build_table_schema_checks
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.envelope import Envelope
+from event_platform.events.figures import KINDS, REASONS, UNREGISTERED_NAMES
 from event_platform.lake.balance import (
     ArrivalBalance,
     DeduplicationBalance,
     arrival_balances,
+    count_by_day,
     deduplication_balances,
     typing_balances,
 )
+from event_platform.lake.file_figures import read_figure
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 
@@ -69,7 +72,7 @@ class _RawFigures:
 
     def corruption(self) -> Iterator[tuple[date, Result]]:
         corrupt = self.lake.corrupt_events.snapshot()
-        reasons = rates.count_by_day(corrupt.scan(self.dates), "arrival_date", "corruption_reason")
+        reasons = count_by_day(corrupt, self.dates, REASONS)
         times = corruption.read_times(corrupt, self.dates, reasons, self.envelope, self.first_date)
         limits = self.rules.corruption_warn_above, self.rules.corruption_error_above
         for each in self.balances:
@@ -140,9 +143,10 @@ class _DeduplicatedFigures:
         """Count the duplicates of dates that have many, by kind and event name."""
         found: dict[date, dict[str, dict[str, int]]] = {day: {} for day in dates}
         if dates:
-            rows = self.lake.duplicate_events.snapshot().scan(dates)
-            counted = rows.group_by("created_date", "kind", "event_name").agg(pl.len()).collect(engine="streaming")
-            for day, kind, name, count in counted.sort("event_name").iter_rows():
+            duplicates = self.lake.duplicate_events.snapshot()
+            counts = read_figure(duplicates.table, duplicates.files(dates), KINDS, duplicates.schema)
+            summed = counts.group_by("created_date", "kind", "event_name").agg(pl.col("rows").sum())
+            for day, kind, name, count in summed.sort("event_name").iter_rows():
                 found[day].setdefault(kind, {})[name] = count
         return found
 
@@ -189,9 +193,7 @@ class _UnregisteredFigures:
         yield from ((each.created_date, conservation.check_typing(each)) for each in balances)
 
     def names(self) -> Iterator[tuple[date, Result]]:
-        names = rates.count_by_day(
-            self.lake.unregistered_events.snapshot().scan(self.dates), "created_date", "event_name"
-        )
+        names = count_by_day(self.lake.unregistered_events.snapshot(), self.dates, UNREGISTERED_NAMES)
         registered = self.catalog.names
         yield from ((day, rates.check_unregistered(names.get(day, {}), registered)) for day in self.dates)
 

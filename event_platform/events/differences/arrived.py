@@ -1,14 +1,17 @@
 """What arrived of an event type on some days, as figures and samples."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from event_platform.events.differences.rescued_sample import RescuedSample
-from event_platform.events.drift import Drift, Outcome, Path
+from event_platform.events.differences.schema_paths import SchemaPaths
+from event_platform.events.drift import Drift, Outcome, Path, count_drift
+from event_platform.events.rescue import Rescuer
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,14 @@ class Span:
     events: int
     first: date | None
     last: date | None
+
+
+class JoiningEvent(NamedTuple):
+    """An event in unregistered_events that will be in the table of a type, by a name that it gets or has got."""
+
+    name: str
+    day: date
+    body: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Arrived:
     minima: Mapping[str, Any] = field(default_factory=dict)  # of top-level columns
     maxima: Mapping[str, Any] = field(default_factory=dict)
     violations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values that break a rule, as texts
+    #: Names of the joining events that have something in `_rescued`, by its path, and by what it is in.
+    names: Mapping[Path, frozenset[str]] = field(default_factory=dict)
 
     def share(self, events: int) -> float:
         """Return the share of the events of these days."""
@@ -49,6 +62,26 @@ class Arrived:
         """Return the rules that are broken."""
         names = sorted({name for counts in self.broken.values() for name in counts})
         return {name: span((day, counts.get(name, 0)) for day, counts in self.broken.items()) for name in names}
+
+
+def with_joining(
+    arrived: Arrived, paths: SchemaPaths, consumed: Collection[str], events: Iterable[JoiningEvent]
+) -> Arrived:
+    """Return what arrived with joining events as well, as if they were rows. `consumed` are fields of the envelope."""
+    columns = paths.event_type.columns
+    rescuer = Rescuer(columns, frozenset(consumed) - {column.field for column in columns})
+    rows, drifts = Counter(arrived.rows), defaultdict(Drift, arrived.drifts)
+    names: dict[Path, set[str]] = defaultdict(set)
+    for name, day, body in events:
+        _, rescued = rescuer.split(body)
+        found = paths.by_own_keys(count_drift([rescued] if rescued else [], columns))
+        rows[day] += 1
+        drifts[day] = drifts[day] + found
+        arrived.sample.add(rescued or "{}")
+        for _, path in found:
+            for depth in range(len(path)):
+                names[path[: depth + 1]].add(name)
+    return replace(arrived, rows=rows, drifts=drifts, names={path: frozenset(found) for path, found in names.items()})
 
 
 def span(counts: Iterable[tuple[date, int]]) -> Span:

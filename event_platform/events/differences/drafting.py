@@ -40,9 +40,7 @@ EMPTY = {"empty array": "array", "empty object": "object"}
 
 def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
     """Return the schema of a property whose column has the JSON text of every value."""
-    declared = definition.get("type", [])
-    types = {declared} if isinstance(declared, str) else set(declared)
-    types |= {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
+    types = types_of(definition) | {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
     kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
     half = {"x-mixed": sorted(types - {"null"})} if has_half(shape) else {}
     personal = {"x-personal": True} if has_personal(definition) else {}  # its text has the values of all that is in it
@@ -80,6 +78,17 @@ def draft_whole(shape: Shape, *, in_array: bool) -> Definition:
     if "x-variant" in whole or not misplaced:
         return whole
     return as_variant({}, shape) if in_array else {**whole, "x-mixed": misplaced}
+
+
+def empty_types(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """Return the types of empty values that a property had before its first type, which has no place for them."""
+    return {*EMPTY.values()} & types_of(old) - types_of(new) if "x-variant" not in new else set()
+
+
+def types_of(definition: Mapping[str, Any]) -> set[str]:
+    """Return the JSON types that a schema declares."""
+    declared = definition.get("type", [])
+    return {declared} if isinstance(declared, str) else set(declared)
 
 
 def _draft_mixture(shape: Shape, *, in_array: bool) -> Definition:

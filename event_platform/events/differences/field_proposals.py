@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import Column, Kind, typed
 from event_platform.events.constraints import DOT
 from event_platform.events.differences.arrived import Arrived, Span
-from event_platform.events.differences.drafting import Definition, as_variant, draft_fields, has_column
+from event_platform.events.differences.drafting import Definition, as_variant, draft_fields, empty_types, has_column
 from event_platform.events.differences.fitting import fit, is_empty_draft
 from event_platform.events.differences.proposal import Edit, Finding, Proposal
 from event_platform.events.differences.schema_paths import SchemaPaths
@@ -20,19 +21,22 @@ from event_platform.events.drift import Outcome, Path
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.evolution.contract import describe
 from event_platform.events.evolution.properties import Property
+from event_platform.events.evolution.widening import column_line
 from event_platform.events.personal import MASKED
 from event_platform.events.shapes import Shape, identifier_keys
 
 _TYPE = Finding.CHANGED_TYPE
 _NOT_SAMPLED = "not in the sample: accept the others, back-fill, and look again"
 _ADD = "nothing is lost: it is in _rescued until it has a column, and its days are rebuilt"
-_WIDER = "its column has these values as well; all days of its table are rebuilt if its type is wider"
+_ALIKE = "if it is {} with another key, x-was: [{}] in that property instead; else "
+_WIDER = "its column has these values as well from then on; a wider type rebuilds all days of its table"
 _MIXED = "no column has it: x-mixed expects these values, which stay in _rescued"
 _VARIANT = "no other type has all values: its column has them as JSON texts"
 _UNTYPED = "no column has it: the schema knows it, and it stays in _rescued"
 _REBUILD = "it has a place in the catalog: event-platform run rebuilds these days"
 _OTHER_KEY = "another of its keys (x-was) has the value of the column; where none has, event-platform run rebuilds it"
-_KEYS = "its keys look like data: give the object that they are in x-map: true"
+_KEYS = "its keys look like data, as of a map: x-map: true, additionalProperties in the place of properties, {}"
+_KEYS_OF_EVENT = "its keys look like data, and an event is no map: let the producer put them into an object"
 
 
 def propose_fields(paths: SchemaPaths, arrived: Arrived, taken: Sequence[str]) -> list[Proposal]:
@@ -72,9 +76,17 @@ class _FieldProposer:
         for parent, spans in levels.items():
             ids = identifier_keys(path[-1] for path in spans)
             if ids:
-                largest = max((span for path, span in spans.items() if path[-1] in ids), key=lambda each: each.events)
-                yield self._proposal(Finding.NEW_FIELD, (*parent, "…"), largest, action=_KEYS)
+                yield self._data_keys(parent, {path: span for path, span in spans.items() if path[-1] in ids})
             yield from self._drafted(parent, {path: span for path, span in spans.items() if path[-1] not in ids})
+
+    def _data_keys(self, parent: Path, spans: Mapping[Path, Span]) -> Proposal:
+        """Return the proposal for keys that are data, of an object that has columns or of the event: it has no edit."""
+        path, largest = max(spans.items(), key=lambda each: each[1].events)
+        name = self.paths.by_path[parent][1].name
+        action = _KEYS.format(column_line(name, Kind.MAP)) if name else _KEYS_OF_EVENT
+        value = self.arrived.sample.examples.get(path)
+        example = f"{msgspec.json.encode(path[-1]).decode()}: {value}" if value else ""
+        return self._proposal(Finding.NEW_FIELD, (*parent, "…"), largest, action=action, example=example)
 
     def _misfit(self, path: Path, span: Span) -> Proposal:
         shape = self.arrived.sample.shapes.get(path)
@@ -92,7 +104,8 @@ class _FieldProposer:
         if found == old.definition:
             return self._has_place(path, span)
         example = self.arrived.sample.examples.get(path, "")
-        return self._proposal(_TYPE, whole, span, found, _WIDER, example)
+        is_mixed = {**old.definition, "x-mixed": None} == {**found, "x-mixed": None}
+        return self._proposal(_TYPE, whole, span, found, _MIXED if is_mixed else _WIDER, example)
 
     def _has_place(self, path: Path, span: Span) -> Proposal:
         """Return the proposal for values that fit their column as it is."""
@@ -120,7 +133,10 @@ class _FieldProposer:
             old = self.paths.by_path[path][1].definition if path in self.paths.by_path else {}
             new, action = _retyped(old, drafted), _VARIANT if "x-variant" in drafted else _ADD
             new |= {"x-personal": True} if self.paths.is_spelled_as_personal(path) else {}
-            yield self._proposal(Finding.NEW_FIELD, path, span, new, action if has_column(drafted) else _UNTYPED)
+            action = action if has_column(drafted) else _UNTYPED
+            if alike := self.paths.spelled_alike(path):
+                action = f"{_ALIKE.format(alike, path[-1])}{action}"
+            yield self._proposal(Finding.NEW_FIELD, path, span, new, action)
 
     def _level(self, parent: Path) -> UniqueNames:
         """Return the names that columns of an object can have: not those that its table has already."""
@@ -156,6 +172,7 @@ class _FieldProposer:
             "" if new is None else describe_whole(new),
             action,
             () if new is None else (Edit(self.paths.pointer(path), new),),
+            names=tuple(sorted(self.arrived.names.get(path, ()))),
         )
 
 
@@ -171,9 +188,12 @@ def describe_whole(definition: Mapping[str, Any]) -> str:
 
 def _retyped(old: Mapping[str, Any], drafted: Definition) -> Definition:
     """Return the schema of a property that had no values with the type that it has now."""
-    kept = {key: value for key, value in old.items() if key not in {"type", "properties"}}
+    of_objects = {"properties"} if "properties" in drafted else {"properties", "required"}
+    kept = {key: value for key, value in old.items() if key not in {"type", *of_objects}}
     declared, is_nullable = drafted.get("type"), "null" in old.get("type", ())
     nullable: Definition = {"type": [declared, "null"]} if is_nullable and isinstance(declared, str) else {}
+    if has_column(drafted) and (empty := empty_types(old, drafted)):
+        nullable["x-mixed"] = sorted({*empty, *drafted.get("x-mixed", ())})
     if "properties" in drafted:
         nullable["properties"] = {**old.get("properties", {}), **drafted["properties"]}
     return {**kept, **drafted, **nullable}

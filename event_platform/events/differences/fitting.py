@@ -17,10 +17,12 @@ from event_platform.events.differences.drafting import (
     as_variant,
     draft_fields,
     draft_whole,
+    empty_types,
     fit_text,
     has_column,
     has_half,
     retyped,
+    types_of,
     with_name,
 )
 from event_platform.events.draft import TEXT_KINDS, content_of
@@ -57,8 +59,7 @@ def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long
 
 def is_empty_draft(definition: Mapping[str, Any]) -> bool:
     """Return whether a schema says only that a property is null, `{}` or `[]`: it was drafted before it had a value."""
-    declared = definition.get("type")
-    types = {declared} if isinstance(declared, str) else set(declared or ())
+    types = types_of(definition)
     if not types or len(types - {"null"}) > 1 or not types <= {"null", "object", "array"}:
         return False
     if definition.keys() & {"items", "additionalProperties", "x-variant"}:
@@ -72,8 +73,7 @@ def _fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_lon
         return dict(definition)
     match column.kind:
         case Kind.UNTYPED:
-            found = draft_whole(shape, in_array=True)  # what has no column leaves the whole array without
-            return {**definition, **found} if has_column(found) and is_empty_draft(definition) else None
+            return _fit_untyped(definition, shape)
         case Kind.OBJECT:
             return _fit_object(column, definition, shape) if kinds <= {"object", "empty object"} else None
         case Kind.MAP:
@@ -84,6 +84,16 @@ def _fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_lon
             return _fit_item(column, definition, "items", shape.item or Shape(), kinds <= {"array", "empty array"})
         case _:
             return _fit_scalar(column, definition, kinds, has_long=has_long)
+
+
+def _fit_untyped(definition: Mapping[str, Any], shape: Shape) -> Definition | None:
+    """Return the schema of a property in an array that had no values: its column has the array whole, or not at all."""
+    if not content_of(shape):
+        return dict(definition)
+    found = draft_whole(shape, in_array=True)
+    if not (has_column(found) and is_empty_draft(definition)):
+        return None
+    return as_variant(definition, shape) if empty_types(definition, found) else {**definition, **found}
 
 
 def _fit_scalar(column: Column, definition: Mapping[str, Any], kinds: set[str], *, has_long: bool) -> Definition | None:

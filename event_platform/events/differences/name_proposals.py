@@ -1,19 +1,29 @@
 """Names of events that the catalog lacks: a type of their own, or another name of one that is known."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from event_platform.events.catalog import Catalog, EventType, key_of
-from event_platform.events.differences.arrived import Span
+from event_platform.events.differences.arrived import JoiningEvent, Span
 from event_platform.events.differences.proposal import Edit, Finding, How, Proposal
+from event_platform.events.names import plain_name
 from event_platform.events.personal import MASKED, personal_paths
 
 _NEW = "its events are in unregistered_events: with a schema they move to a table of their own"
-_ID = "the name has an id in it: event_name in envelope.yaml should name no field that has one"
+_IDS = "{:,} names that differ in an id alone: event_name in envelope.yaml should name no field that has one"
 _NO_BODY = "no event of it is in the sample: draft its schema with event-platform catalog draft"
 _SAME_TABLE = "the name gives the same table: one type, by x-names"
-_ALIKE = "if it is the same event, accept it by this name: they become one type; else write a schema with this title"
+_SAME_NAME = "it differs in case and separators alone: one type, by x-names; or another event, by --new"
+_ALIKE = "if it is the same event, accept it by this name: they become one type; if it is another one, with --new"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person says of names that are like known ones."""
+
+    same: frozenset[str] = frozenset()  # other names of the events that they are like
+    new: frozenset[str] = frozenset()  # events of their own
 
 
 @dataclass(frozen=True)
@@ -22,40 +32,46 @@ class Names:
 
     spans: Mapping[str, Span]
     events: int  # of all names on the days looked at
-    meant: Mapping[str, str] = field(default_factory=dict)  # registered names that they look like
-    with_ids: Collection[str] = ()
+    known: Mapping[str, EventType] = field(default_factory=dict)  # types that they are other names of
+    with_ids: Collection[str] = ()  # names that differ in an id alone
+    pattern: str = ""  # of these, with … in the place of the id
     schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # drafted from a sample
     examples: Mapping[str, str] = field(default_factory=dict)  # bodies
+    #: Events in unregistered_events that will be in the table of a type, by the name of the type: a sample.
+    joining: Mapping[str, Sequence[JoiningEvent]] = field(default_factory=dict)
 
 
-def propose_names(catalog: Catalog, names: Names) -> Iterator[Proposal]:
-    """Yield proposals for the names, the most frequent first. Of new names with one table, the first is the type."""
+def find_known(catalog: Catalog, names: Iterable[str], meant: Mapping[str, str]) -> dict[str, EventType]:
+    """Return the type of the catalog that each name is another name of, by its table or as `meant`; if there is one."""
     by_key = {event_type.key.lower(): event_type for event_type in catalog.event_types}
-    drafted: dict[str, str] = {}
-    for name, span in sorted(names.spans.items(), key=lambda each: (-each[1].events, each[0])):
-        key = key_of(name).lower()
-        known = by_key.get(key) or catalog.by_name.get(names.meant.get(name, ""))
-        new = Proposal(
-            Finding.NEW_NAME,
-            name,
-            "",
-            span.events,
-            span.events / max(1, names.events),
-            span.first,
-            span.last,
-            names.examples.get(name, ""),
-            "",
-            "",
-            _NO_BODY,
-        )
+    found = {name: by_key.get(key_of(name).lower()) or catalog.by_name.get(meant.get(name, "")) for name in names}
+    return {name: known for name, known in found.items() if known}
+
+
+def first_names(names: Mapping[str, int]) -> dict[str, str]:
+    """Return for each new name the one that becomes the type: the most frequent of those that give one table."""
+    found: dict[str, str] = {}
+    ordered = sorted(names, key=lambda name: (-names[name], name))
+    return {name: found.setdefault(key_of(name).lower(), name) for name in ordered}
+
+
+def propose_names(names: Names) -> Iterator[Proposal]:
+    """Yield proposals for the names. Of new names with one table, the most frequent one is the type."""
+    first = first_names({name: span.events for name, span in names.spans.items() if name not in names.known})
+    if names.with_ids:
+        found = [names.spans[name] for name in names.with_ids]
+        days = [day for span in found for day in (span.first, span.last) if day is not None]
+        like = Span(sum(span.events for span in found), min(days, default=None), max(days, default=None))
+        yield replace(_new(names, names.pattern, like), action=_IDS.format(len(found)))
+    for name, span in names.spans.items():
+        new = _new(names, name, span)
         if name in names.with_ids:
-            yield replace(new, action=_ID)
-        elif known:
-            yield _alias(new, known)
-        elif key in drafted:
-            yield _other_name(new, drafted[key], _SAME_TABLE)
+            continue
+        if name in names.known:
+            yield _alias(new, names.known[name])
+        elif first[name] != name and first[name] in names.schemas:
+            yield _other_name(new, first[name], _SAME_TABLE)
         elif name in names.schemas:
-            drafted[key] = name
             schema = names.schemas[name]
             after = f"a schema with {', '.join(schema['properties']) or 'no properties'}"
             yield replace(new, after=after, action=_NEW, edits=(Edit((), schema),))
@@ -63,10 +79,20 @@ def propose_names(catalog: Catalog, names: Names) -> Iterator[Proposal]:
             yield new
 
 
+def _new(names: Names, name: str, span: Span) -> Proposal:
+    share, example = span.events / max(1, names.events), names.examples.get(name, "")
+    return Proposal(Finding.NEW_NAME, name, "", span.events, share, span.first, span.last, example, "", "", _NO_BODY)
+
+
 def _alias(new: Proposal, known: EventType) -> Proposal:
     is_personal = new.example and any(personal_paths(known.columns))
-    action = _SAME_TABLE if key_of(new.event_type).lower() == known.key.lower() else _ALIKE
-    return _other_name(replace(new, example=MASKED) if is_personal else new, known.name, action)
+    return _other_name(replace(new, example=MASKED) if is_personal else new, known.name, _why(new.event_type, known))
+
+
+def _why(name: str, known: EventType) -> str:
+    if key_of(name).lower() == known.key.lower():
+        return _SAME_TABLE
+    return _SAME_NAME if plain_name(name) == plain_name(known.name) else _ALIKE
 
 
 def _other_name(new: Proposal, known: str, action: str) -> Proposal:

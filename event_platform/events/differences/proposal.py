@@ -64,6 +64,7 @@ class Proposal:
     action: str
     edits: tuple[Edit, ...] = ()
     file: str = ""  # of the schema; empty for a new one
+    names: tuple[str, ...] = ()  # of events that have it, and are not in the table of the type yet
 
     @property
     def is_judgement(self) -> bool:

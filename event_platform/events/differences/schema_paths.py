@@ -63,6 +63,16 @@ class SchemaPaths:
         """Return whether a key without a property differs from that of a personal one in case and separators alone."""
         return path not in self.by_path and plain_name(path[-1]) in self._personal_names
 
+    @cached_property
+    def _plain_keys(self) -> dict[Path, str]:
+        """The key of a property by its path, with the last key without case and separators."""
+        return {(*path[:-1], plain_name(path[-1])): path[-1] for path in self.by_path if path}
+
+    def spelled_alike(self, path: Path) -> str:
+        """Return the key of a property in the same object that differs in case and separators alone; else nothing."""
+        found = self._plain_keys.get((*path[:-1], plain_name(path[-1])), "")
+        return found if found != path[-1] else ""
+
     def is_personal(self, path: Path) -> bool:
         """Return whether a property or what it is in is personal, or spelled as one that is."""
         if path and self.is_spelled_as_personal(path):

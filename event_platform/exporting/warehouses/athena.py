@@ -7,15 +7,21 @@ from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
 from event_platform.exporting.warehouses.base import GLUE_DATABASE, Warehouse, prefix, schemas_in
 
-#: Names in Glue that Athena and Trino query. The platform registers no table with other columns.
-GLUE_NAMES, GLUE_NAMES_IN_WORDS = re.compile("[A-Za-z_][A-Za-z0-9_]*"), "letters (a-z), digits and _"
-
 
 class Athena(Warehouse):
-    """Athena has no comments on views, and grants nothing itself: Lake Formation and IAM do."""
+    """Athena has no comments on views, and grants nothing itself: Lake Formation and IAM do.
+
+    Names are those that it queries in Glue, and Trino as well. The platform registers no others.
+    """
 
     dialect = Dialect(
-        "athena", fold=str.lower, names=GLUE_NAMES, names_in_words=GLUE_NAMES_IN_WORDS, length_in_bytes=True
+        "athena",
+        fold=str.lower,
+        names=re.compile("[A-Za-z_][A-Za-z0-9_]*"),
+        names_in_words="letters (a-z), digits and _",
+        fields_too=True,
+        tables=re.compile("[A-Za-z0-9_]+"),
+        length_in_bytes=True,
     )
     variables = (GLUE_DATABASE, prefix("event_platform_"))
     schemes = ("s3",)

@@ -104,7 +104,8 @@ class Warehouse(ABC):
         if place[:-1] == source[:-1]:
             return f"the schema {relation.schema} has the tables below the views; give the asset another key"
         names = [*place[-2:], *source[-1:]]
-        faults = (*map(self.dialect.name_fault, names), self.dialect.column_fault([n for n, _ in relation.columns]))
+        columns = [name for name, _ in relation.columns]
+        faults = (*map(self.dialect.table_fault, names), self.dialect.column_fault(columns, relation.fields))
         return next(filter(None, faults), None)
 
     def location(self, relation: Relation) -> str:

@@ -17,9 +17,13 @@ class BigQuery(Warehouse):
         "bigquery",
         quote="`",
         backslash=True,
-        names=re.compile(r"[\w-]+"),
-        names_in_words="letters, digits, _ and -",
-        reserved=("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER"),
+        names=re.compile("[A-Za-z_][A-Za-z0-9_]*"),  # others are off by default for external tables of Delta Lake
+        names_in_words="letters (a-z), digits and _",
+        fields_too=True,
+        reserved=(
+            *("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER"),
+            *("_CHANGE_SEQUENCE_NUMBER", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP"),
+        ),
         length=300,
         columns=10_000,
     )

@@ -17,7 +17,11 @@ from event_platform.publishing.names import ICEBERG_PREFIX
 
 
 class Redshift(Warehouse):
-    """A view is dropped before it is created: Redshift replaces only a view by one with the same columns."""
+    """A view is dropped before it is created: Redshift replaces only a view by one with the same columns.
+
+    Who reads a view of external tables needs USAGE of their schema, and reads all of its tables with that. So those of
+    whole records are in a schema of their own, by a role that may read them.
+    """
 
     dialect = Dialect(
         "redshift",
@@ -32,8 +36,10 @@ class Redshift(Warehouse):
     variables = (
         Variable("iceberg_database", "<iceberg_database>", "Database of Glue that has the Iceberg tables"),
         Variable("table_prefix", ICEBERG_PREFIX, "What the names of the Iceberg tables in Glue begin with"),
-        Variable("iam_role", "<iam_role>", "ARN of the role with which Redshift reads Glue and the lake"),
-        Variable("external_schema", "event_platform_external", "External schema over the Glue database"),
+        Variable("iam_role", "<iam_role>", "ARN of the role that reads Glue and, of the lake, what analysts may read"),
+        Variable("records_iam_role", "<records_iam_role>", "ARN of the role that reads whole records as well"),
+        Variable("external_schema", "event_platform_external", "External schema over the Glue database, by iam_role"),
+        Variable("records_schema", "event_platform_records", "Another one, by records_iam_role"),
         prefix(),
         ANALYSTS,
         ENGINEERS,
@@ -42,20 +48,24 @@ class Redshift(Warehouse):
 
     def source(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
-        return self.values["external_schema"], f"{self.values['table_prefix']}{relation.glue_name}"
+        schema = self.values["records_schema" if relation.holds_records else "external_schema"]
+        return schema, f"{self.values['table_prefix']}{relation.glue_name}"
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        database, role = self.literal(self.values["iceberg_database"]), self.literal(self.values["iam_role"])
-        yield (
-            f"CREATE EXTERNAL SCHEMA IF NOT EXISTS {self.quoted(self.values['external_schema'])}\n"
-            f"FROM DATA CATALOG DATABASE {database} IAM_ROLE {role}"
-        )
-        for name in schemas_in(relations):
-            schema = self.quoted(self.schema(name))
-            yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
-            for role in (self.values["analysts"], self.values["engineers"]):
-                yield f"GRANT USAGE ON SCHEMA {schema} TO ROLE {self.quoted(role)}"
+        analysts, engineers = (self.quoted(self.values[name]) for name in ("analysts", "engineers"))
+        external, records = (self.quoted(self.values[name]) for name in ("external_schema", "records_schema"))
+        database = self.literal(self.values["iceberg_database"])
+        for schema, role in ((external, "iam_role"), (records, "records_iam_role")):
+            yield (
+                f"CREATE EXTERNAL SCHEMA IF NOT EXISTS {schema}\n"
+                f"FROM DATA CATALOG DATABASE {database} IAM_ROLE {self.literal(self.values[role])}"
+            )
+        yield f"GRANT USAGE ON SCHEMA {records} TO ROLE {engineers}"
+        schemas = [self.quoted(self.schema(name)) for name in schemas_in(relations)]
+        yield from (f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in schemas)
+        for schema in (external, *schemas):
+            yield from (f"GRANT USAGE ON SCHEMA {schema} TO ROLE {role}" for role in (analysts, engineers))
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse. Columns of late-binding views take no comments; those of the tables are in Glue."""

@@ -1,19 +1,17 @@
 """Trino: views in a catalog of the Delta Lake connector over the Glue Data Catalog."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from event_platform.exporting.dialect import Dialect
 from event_platform.exporting.relations import Relation
-from event_platform.exporting.warehouses.athena import GLUE_NAMES, GLUE_NAMES_IN_WORDS
+from event_platform.exporting.warehouses.athena import Athena
 from event_platform.exporting.warehouses.base import GLUE_DATABASE, Variable, Warehouse, prefix, schemas_in
 
 
 class Trino(Warehouse):
     """The connector has no GRANT: who may read what is in Trino's access control."""
 
-    dialect = Dialect(
-        "trino", fold=str.lower, names=GLUE_NAMES, names_in_words=GLUE_NAMES_IN_WORDS, length_in_bytes=True
-    )
+    dialect = replace(Athena.dialect, name="trino")
     variables = (
         Variable("catalog", "delta", "Catalog of the Delta Lake connector, with hive.metastore=glue"),
         GLUE_DATABASE,

@@ -1,8 +1,10 @@
 """Days that a table of an event type never had: the catalog has the type since, or again.
 
-Its events of these days are in unregistered_events, unless they were of a type that had the name before.
+Its events of these days are in unregistered_events, or in the table of a type that had the name before: one that the
+catalog has no more, or one that has another name now.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
@@ -10,6 +12,7 @@ import polars as pl
 
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.errors import StorageError, raise_panics_as_errors
+from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
 from event_platform.storage.polars_errors import translate_errors
@@ -22,9 +25,10 @@ def find_new_types(
     tables: Mapping[str, Snapshot],
     without: Collection[date],
 ) -> dict[str, dict[date, int]]:
-    """Return the days that tables never had, and how many events unregistered_events has for them, by table.
+    """Return the days that tables never had, and how many events go to them from unregistered_events, by table.
 
-    `tables` are those of event types by their keys. Nothing is read where they have every day.
+    And from tables of types that the catalog has no more, whose events go the same way. `tables` are those of event
+    types by their keys. Nothing is read where they have every day.
     """
     days = sorted(deduplicated.rows_by_date().keys() - set(without))
     missing = {key: [day for day in days if not each.was_built(day)] for key, each in tables.items()}
@@ -32,18 +36,19 @@ def find_new_types(
     if not missing:
         return {}
     looked_at = sorted({day for lacking in missing.values() for day in lacking})
-    found = _count(lake.unregistered_events.snapshot(), looked_at, [catalog.by_key[key] for key in missing])
-    return {
-        tables[key].table.name: {day: found.get((key, day), 0) for day in lacking} for key, lacking in missing.items()
-    }
+    found = Counter[tuple[str, date]]()
+    for each in (lake.unregistered_events, *lake.retired_tables(catalog.event_types)):
+        found.update(_count(each.snapshot(), looked_at, [catalog.by_key[key] for key in missing]))
+    return {tables[key].table.name: {day: found[key, day] for day in lacking} for key, lacking in missing.items()}
 
 
-def _count(
-    unregistered: Snapshot, days: Sequence[date], event_types: Sequence[EventType]
-) -> Mapping[tuple[str, date], int]:
-    """Return how many events of each type there are, by key and day; at most so many where they cannot be read."""
+def _count(table: Snapshot, days: Sequence[date], event_types: Sequence[EventType]) -> Mapping[tuple[str, date], int]:
+    """Return how many events of each type are in a table, by key and day; at most so many where it cannot be read."""
     keys = {name: each.key for each in event_types for name in each.names}
-    events = unregistered.scan(days).filter(pl.col("event_name").is_in(list(keys)))
+    files = [file for file in table.files(days) if _may_have(file, keys)]
+    if not files:
+        return {}
+    events = scan_files(table.table, files, table.schema).filter(pl.col("event_name").is_in(list(keys)))
     key = pl.col("event_name").replace_strict(keys, return_dtype=pl.String).alias("key")
     try:
         with translate_errors(), raise_panics_as_errors():
@@ -51,6 +56,12 @@ def _count(
     except Exception as error:
         if isinstance(error, StorageError) and error.transient:
             raise
-        rows = unregistered.rows_by_date(days)  # such as of a missing file, which a run builds again
+        rows = table.rows_by_date(days)  # such as of a missing file, which a run builds again
         return {(each.key, day): count for each in event_types for day, count in rows.items()}
     return {(key, day): count for key, day, count in counts.iter_rows()}
+
+
+def _may_have(file: DataFile, names: Collection[str]) -> bool:
+    """Return whether a file may have an event of these names, by its statistics."""
+    least, most = file.minimum.get("event_name"), file.maximum.get("event_name")
+    return least is None or most is None or any(least <= name <= most for name in names)

@@ -1,6 +1,6 @@
 """What a back-fill would write, and what it would cost by the CPU time of the last runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,6 +11,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.pipeline.backfill.find import Backfills
 from event_platform.pipeline.cpu_time import cpu_seconds
+from event_platform.pipeline.due_dates import DueDates
 
 #: The last days whose CPU time is looked at.
 _DAYS = 30
@@ -34,6 +35,7 @@ class BackfillPlan:
     tables: Sequence[TablePlan]
     failing: Mapping[str, str]
     reports: Sequence[date]  # days whose quality report would be built as well
+    left: Mapping[date, str]  # days on which every table is due, and why: these are not compared
 
     @property
     def cpu_seconds(self) -> float | None:
@@ -56,19 +58,21 @@ class BackfillPlan:
         return {
             "tables": tables,
             "reports": len(self.reports),
+            "left": [day.isoformat() for day in self.left],
             "cpu_seconds": self.cpu_seconds,
             "failing": dict(self.failing),
         }
 
 
-def plan_backfills(lake: Lake, catalog: Catalog, backfills: Backfills, reports: Iterable[date]) -> BackfillPlan:
-    """Add rows and CPU seconds to what is due. `reports` are days whose quality report alone is."""
+def plan_backfills(lake: Lake, catalog: Catalog, due: DueDates) -> BackfillPlan:
+    """Add rows and CPU seconds to what is due."""
+    backfills = due.backfills
     tables = {each.name: each for each in (lake.unregistered_events, *map(lake.event_table, catalog.event_types))}
     deduplicated = lake.deduplicated_events.snapshot()
     per_row = _seconds_per_row(lake.unregistered_events.snapshot(), deduplicated)
     planned = [_plan(tables[name], backfills, per_row) for name in sorted(backfills.due)]
     beside = {day for name, days in backfills.due.items() for day in days if backfills.changes_rows(name, day)}
-    return BackfillPlan(planned, backfills.failing, sorted(beside.union(reports)))
+    return BackfillPlan(planned, backfills.failing, sorted(beside.union(due.reports)), due.of_platform)
 
 
 def _plan(table: Table, backfills: Backfills, per_row: float | None) -> TablePlan:

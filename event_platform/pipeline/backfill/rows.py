@@ -74,9 +74,10 @@ class RowExaminer:
         if not names:
             return None
         found = scan_names(self._lake, partition.deduplicated, names).select("event_name").head(1).collect()
-        if found.height:
-            return f"it has events of {', '.join(sorted(names))}, which belong to another table now"
-        return None
+        if not found.height:
+            return None
+        name = found.item()
+        return f"events of {name} belong to it {'now' if name in self._event_type.names else 'no more'}"
 
     def _in_rescued(self, partition: Partition) -> str | None:
         """Say that `_rescued` has values that fit a column."""

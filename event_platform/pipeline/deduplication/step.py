@@ -17,6 +17,8 @@ import polars as pl
 from deltalake.transaction import AddAction, RemoveAction
 
 from event_platform.events.deduplication import find_duplicates
+from event_platform.events.figures import KINDS
+from event_platform.lake.balance import count_by_day
 from event_platform.lake.changes import added_since_version
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.files import DataFile, in_batches
@@ -231,9 +233,5 @@ def _own(files: Collection[DataFile], dates: Sequence[date]) -> list[DataFile]:
 
 def _kinds(lake: Lake, dates: Sequence[date]) -> dict[date, Counter[str]]:
     """Count the duplicates of each day by kind."""
-    kinds = {day: Counter[str]() for day in dates}
-    duplicates = lake.duplicate_events.snapshot().scan(dates)
-    counts = duplicates.group_by("created_date", "kind").agg(pl.len()).collect(engine="streaming")
-    for day, kind, rows in counts.iter_rows():
-        kinds[day][kind] += rows
-    return kinds
+    kinds = count_by_day(lake.duplicate_events.snapshot(), dates, KINDS)
+    return {day: Counter(kinds.get(day, {})) for day in dates}

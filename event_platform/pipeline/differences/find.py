@@ -1,16 +1,17 @@
 """The differences between what arrives and what the catalog says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import polars as pl
 
 from event_platform.events.catalog import EventType
+from event_platform.events.differences.arrived import Arrived, JoiningEvent, with_joining
 from event_platform.events.differences.field_proposals import propose_fields
-from event_platform.events.differences.name_proposals import propose_names
+from event_platform.events.differences.name_proposals import Choice, propose_names
 from event_platform.events.differences.proposal import Finding, Proposal
+from event_platform.events.differences.rescued_sample import RescuedSample
 from event_platform.events.differences.rule_proposals import propose_rules, propose_unseen
 from event_platform.events.differences.schema_paths import SchemaPaths
 from event_platform.events.errors import MissingFileError, TableError
@@ -26,20 +27,21 @@ from event_platform.storage.threads import map_threads
 _ORDER = list(Finding)
 
 
-def find_differences(lake: Lake, files: CatalogFiles, broken_share: float) -> list[Proposal]:
+def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choice: Choice) -> list[Proposal]:
     """Return what differs, by kind, the most frequent first: what is new first, what needs no action last.
 
-    A rule is broken if more than `broken_share` of the events of a type break it. What that costs grows with the event
-    types and their files of thirty days.
+    A rule is broken if more than `broken_share` of the events of a type break it. Events in unregistered_events that
+    will be in the table of a type, by a name that it gets or has got, are looked at as well. What that costs grows with
+    the event types and their files of thirty days.
     """
+    with _reading(lake.unregistered_events):
+        names = read_names(lake, files.catalog, choice)
 
     def of_type(event_type: EventType) -> list[Proposal]:
-        return _of_type(lake, event_type, files.documents[event_type.name], broken_share)
+        return _of_type(lake, files, event_type, names.joining.get(event_type.name, ()), broken_share)
 
     found = [each for proposals in map_threads(of_type, files.catalog.event_types) for each in proposals]
-    with _reading(lake.unregistered_events):
-        names = read_names(lake, files.catalog)
-    found += propose_names(files.catalog, names)
+    found += propose_names(names)
     named = [replace(each, file=files.files.get(each.event_type, "")) for each in found]
     return sorted(named, key=lambda each: (_ORDER.index(each.finding), -each.events, each.event_type, each.path))
 
@@ -57,14 +59,14 @@ def _reading(table: Table) -> Iterator[None]:
         ) from error
 
 
-def _of_type(lake: Lake, event_type: EventType, document: Mapping[str, Any], broken_share: float) -> list[Proposal]:
-    paths, table = SchemaPaths(event_type, document), lake.event_table(event_type)
+def _of_type(
+    lake: Lake, files: CatalogFiles, event_type: EventType, joining: Sequence[JoiningEvent], broken_share: float
+) -> list[Proposal]:
+    paths, table = SchemaPaths(event_type, files.documents[event_type.name]), lake.event_table(event_type)
     with _reading(table):
         arrived = read_arrived(paths, table.snapshot(), broken_share)
-    if arrived is None:
-        return []
-    return [
-        *propose_fields(paths, arrived, event_type.path_columns),
-        *propose_rules(paths, arrived, broken_share),
-        *propose_unseen(paths, arrived),
-    ]
+    rules = [] if arrived is None else [*propose_rules(paths, arrived, broken_share), *propose_unseen(paths, arrived)]
+    if joining:
+        arrived = arrived or Arrived({}, {}, {}, RescuedSample(paths))
+        arrived = with_joining(arrived, paths, files.catalog.envelope.consumed, joining)
+    return rules if arrived is None else [*propose_fields(paths, arrived, event_type.path_columns), *rules]

@@ -1,16 +1,17 @@
 """The names of events that the catalog lacks, and a sample of their bodies."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 
 import polars as pl
 
 from event_platform.checks.spelling import find_meant_names
-from event_platform.events.catalog import Catalog
-from event_platform.events.differences.arrived import Span, span
-from event_platform.events.differences.name_proposals import Names
+from event_platform.events.catalog import Catalog, EventType
+from event_platform.events.differences.arrived import JoiningEvent, span
+from event_platform.events.differences.name_proposals import Choice, Names, find_known, first_names
 from event_platform.events.draft import Draft
-from event_platform.events.names import MAX_EVENT_TYPES, names_like_ids
+from event_platform.events.names import MAX_EVENT_TYPES, names_like_ids, plain_name
 from event_platform.lake.files import scan_files, scan_pieces
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
@@ -19,47 +20,63 @@ from event_platform.pipeline.differences.types import DAYS
 #: Bodies of a name that are read; rows that are read at once, newest days first, and how often at most.
 _BODIES, _ROWS, _PIECES = 500, 20_000, 10
 
-_COLUMNS = ("event_name", "body")
+#: Comparisons of two names, which take about 10 µs each: a misspelled name is rarely one of the frequent ones.
+_COMPARISONS = 200_000
+
+_COLUMNS = ("event_name", "created_date", "body")
 
 
-def read_names(lake: Lake, catalog: Catalog) -> Names:
+def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
     """Return the names that the catalog lacks, of the newest days of the lake."""
     table, rows = lake.unregistered_events.snapshot(), lake.deduplicated_events.snapshot().rows_by_date()
     days = sorted(rows)[-DAYS:]
-    spans = _spans(table, days, catalog)
+    counts = _counts(table, days)
+    spans = {name: span(by_day.items()) for name, by_day in counts.items() if name not in catalog.names}
     totals = Counter({name: each.events for name, each in spans.items()})
-    _, with_ids = names_like_ids(spans)
+    pattern, with_ids = names_like_ids(spans)
     others = Counter({name: count for name, count in totals.items() if name not in set(with_ids)})
-    frequent = {name for name, _ in others.most_common(MAX_EVENT_TYPES)}
-    schemas, examples = _drafted(table, days, frequent, catalog) if frequent else ({}, {})
-    meant = find_meant_names(others, catalog.names)
-    return Names(spans, sum(rows[day] for day in days), meant, frozenset(with_ids), schemas, examples)
+    meant = find_meant_names(others, catalog.names, _COMPARISONS // max(1, len(catalog.names)))
+    known = find_known(catalog, others.keys() - choice.new, meant)
+    new = Counter({name: count for name, count in others.items() if name not in known})
+    first = first_names(dict(new.most_common(MAX_EVENT_TYPES)))
+    sample = _read_sample(table, days, frozenset({*first, *known, *(counts.keys() & catalog.names)}))
+    draft, examples = Draft(catalog.envelope), dict[str, str]()
+    joining: dict[str, list[JoiningEvent]] = defaultdict(list)
+    for each in sample:
+        examples.setdefault(each.name, each.body)
+        if each.name in first:
+            draft.add([first[each.name]], [each.body])
+        elif joined := _joined(catalog, known, each.name, choice.same):
+            joining[joined.name].append(each)
+    events = sum(rows[day] for day in days)
+    return Names(spans, events, known, frozenset(with_ids), pattern, draft.schemas(), examples, joining)
 
 
-def _spans(table: Snapshot, days: list[date], catalog: Catalog) -> dict[str, Span]:
+def _joined(catalog: Catalog, known: Mapping[str, EventType], name: str, same: Collection[str]) -> EventType | None:
+    """Return the type in whose table the events of a name will be: by the catalog, or by what will be accepted."""
+    like = known.get(name)
+    is_accepted = like is not None and (name in same or plain_name(name) == plain_name(like.name))
+    return like if is_accepted else catalog.by_name.get(name)
+
+
+def _counts(table: Snapshot, days: list[date]) -> dict[str, dict[date, int]]:
     scanned = scan_files(table.table, table.files(days), table.schema)
     counted = scanned.group_by("event_name", "created_date").agg(events=pl.len().cast(pl.Int64))
     counts: dict[str, dict[date, int]] = {}
-    for name, day, events in counted.collect(engine="streaming").iter_rows():
-        if name not in catalog.names:  # else its days are to be rebuilt, which `run` does
-            counts.setdefault(name, {})[day] = events
-    return {name: span(by_day.items()) for name, by_day in counts.items()}
+    for name, day, events in counted.sort("event_name").collect(engine="streaming").iter_rows():
+        counts.setdefault(name, {})[day] = events
+    return counts
 
 
-def _drafted(
-    table: Snapshot, days: list[date], names: set[str], catalog: Catalog
-) -> tuple[dict[str, dict[str, object]], dict[str, str]]:
-    """Return a schema for each name of which there is a body in the sample, and the first body."""
-    draft, examples = Draft(catalog.envelope), dict[str, str]()
+def _read_sample(table: Snapshot, days: list[date], names: frozenset[str]) -> Iterator[JoiningEvent]:
+    """Yield some events of each name, the newest days first."""
+    wanted, seen = names, Counter[str]()
     files = [file for day in sorted(days, reverse=True) for file in table.files([day])]
-    wanted = names
     for number, rows in enumerate(scan_pieces(table.table, files, _ROWS)):
         if number == _PIECES or not wanted:
             break
-        found = rows.select(_COLUMNS).filter(pl.col("event_name").is_in(list(wanted))).collect(engine="streaming")
-        some = found.group_by("event_name", maintain_order=True).head(_BODIES)
-        draft.add(some["event_name"].to_list(), some["body"].to_list())
-        for name, body in some.iter_rows():
-            examples.setdefault(name, body)
-        wanted = {name for name in wanted if name not in draft.shapes or draft.shapes[name].seen < _BODIES}
-    return draft.schemas(), examples
+        some = rows.select(_COLUMNS).filter(pl.col("event_name").is_in(list(wanted))).collect(engine="streaming")
+        read = some.group_by("event_name", maintain_order=True).head(_BODIES)
+        yield from map(JoiningEvent._make, read.select(_COLUMNS).iter_rows())
+        seen.update(read["event_name"])
+        wanted = frozenset(name for name in wanted if seen[name] < _BODIES)

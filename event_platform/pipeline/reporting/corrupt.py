@@ -6,8 +6,9 @@ from datetime import date
 import polars as pl
 
 from event_platform.checks.corruption import read_times
-from event_platform.checks.rates import count_by_day
 from event_platform.events.envelope import Envelope
+from event_platform.events.figures import REASONS
+from event_platform.lake.balance import count_by_day
 from event_platform.lake.snapshot import Snapshot
 from event_platform.pipeline.reporting.rows import DATED_SCHEMA
 
@@ -17,7 +18,7 @@ def count_corrupt(corrupt: Snapshot, dates: Collection[date], envelope: Envelope
 
     Of what explains times, a label has the fault and its hint.
     """
-    reasons = count_by_day(corrupt.scan(dates), "arrival_date", "corruption_reason")
+    reasons = count_by_day(corrupt, dates, REASONS)
     times = read_times(corrupt, dates, reasons, envelope, start)
     rows = [(day, "corrupt", None, *each) for day, counts in reasons.items() for each in counts.items()]
     rows += [(day, "corrupt_time", None, *each) for day, found in times.items() for each in found.as_labels()]

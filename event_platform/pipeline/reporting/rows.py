@@ -19,11 +19,6 @@ def figure_rows(figure: str, counts: pl.DataFrame) -> pl.DataFrame:
     return named.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
-def count(rows: pl.LazyFrame, *columns: str | pl.Expr) -> pl.DataFrame:
-    """Count rows by columns."""
-    return rows.group_by(columns).agg(value=pl.len()).collect(engine="streaming")
-
-
 def add_up(counts: pl.DataFrame, *columns: str) -> pl.DataFrame:
     """Return the sum of the counts by columns, or of all."""
     return counts.group_by(columns).agg(pl.col("value").sum()) if columns else counts.select(pl.col("value").sum())

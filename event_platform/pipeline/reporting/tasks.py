@@ -7,13 +7,14 @@ from datetime import date
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.events.figures import ARRIVALS, LATE, NAMES, Figure
+from event_platform.events.figures import ARRIVALS, KINDS, LATE, NAMES, UNREGISTERED_NAMES, Figure
 from event_platform.lake.file_figures import read_figure
 from event_platform.lake.file_writer import write_file
-from event_platform.lake.files import DataFile, scan_files
+from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
+from event_platform.lake.location import TableLocation
 from event_platform.landing.dates import HOUR_IN_PATH
-from event_platform.pipeline.reporting.rows import PARTITION, add_up, count, figure_rows, two_digits
+from event_platform.pipeline.reporting.rows import PARTITION, add_up, figure_rows, two_digits
 from event_platform.quality.page import LATENESS
 
 #: Kept of the names that the catalog lacks; the others are one row together.
@@ -55,8 +56,8 @@ def count_day(lake: Lake, sources: Sources, names: Collection[str]) -> CountedDa
     figures = pl.concat(
         [
             *_events(lake, sources, names),
-            _duplicates(scan_files(lake.duplicate_events, sources.duplicates), names),
-            *_unregistered(scan_files(lake.unregistered_events, sources.unregistered)),
+            _duplicates(_counted(lake.duplicate_events, sources.duplicates, KINDS), names),
+            *_unregistered(_counted(lake.unregistered_events, sources.unregistered, UNREGISTERED_NAMES)),
             sources.counted,
         ]
     ).sort("figure", "event_name", "label")
@@ -71,8 +72,9 @@ def _known(names: Collection[str]) -> pl.Expr:
 
 def _events(lake: Lake, sources: Sources, names: Collection[str]) -> list[pl.DataFrame]:
     """Return the events of a day by name and hour, and by the hour of their arrival, as the figures of files say."""
-    by_name, by_object = (_counted(lake, sources.deduplicated, figure) for figure in (NAMES, ARRIVALS))
-    late = _counted(lake, tuple(filter(_may_be_late, sources.deduplicated)), LATE)
+    events = lake.deduplicated_events
+    by_name, by_object = (_counted(events, sources.deduplicated, figure) for figure in (NAMES, ARRIVALS))
+    late = _counted(events, tuple(filter(_may_be_late, sources.deduplicated)), LATE)
     named = by_name.with_columns(event_name=_known(names), label=two_digits("hour"))
     arrived = by_object.with_columns(
         arrival_hour=_hour_in_path() if sources.hours_are_utc else pl.lit(None, dtype=pl.String),
@@ -93,8 +95,8 @@ def _may_be_late(file: DataFile) -> bool:
     return last is None or last > file.partition
 
 
-def _counted(lake: Lake, files: Sequence[DataFile], figure: Figure) -> pl.DataFrame:
-    counts = read_figure(lake.deduplicated_events, files, figure)
+def _counted(table: TableLocation, files: Sequence[DataFile], figure: Figure) -> pl.DataFrame:
+    counts = read_figure(table, files, figure)
     return figure.add_up(counts.drop(PARTITION)).rename({"rows": "value"})
 
 
@@ -138,14 +140,14 @@ def _first_above(value: pl.Expr, upper: Mapping[int, str], beyond: str) -> pl.Ex
     return words
 
 
-def _duplicates(duplicates: pl.LazyFrame, names: Collection[str]) -> pl.DataFrame:
-    counts = count(duplicates, "event_name", pl.col("kind").alias("label"))
-    return figure_rows("duplicates", add_up(counts.with_columns(event_name=_known(names)), "event_name", "label"))
+def _duplicates(duplicates: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
+    counts = duplicates.select("value", event_name=_known(names), label="kind")
+    return figure_rows("duplicates", add_up(counts, "event_name", "label"))
 
 
-def _unregistered(unregistered: pl.LazyFrame) -> list[pl.DataFrame]:
-    """Count the events of each name, of which there may be any number, and the names; null stands for smaller ones."""
-    ranked = count(unregistered, "event_name").sort("value", "event_name", descending=[True, False])
+def _unregistered(unregistered: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return the events of each name, of which there may be any number, and the names; null stands for smaller ones."""
+    ranked = unregistered.sort("value", "event_name", descending=[True, False])
     others = add_up(ranked.slice(_NAMES_KEPT)).filter(pl.col("value") > 0)
     names = pl.DataFrame({"value": [ranked.height]}).filter(pl.col("value") > 0)
     return [

@@ -8,7 +8,8 @@ from event_platform.checks.corruption import read_times
 from event_platform.checks.result import Finding
 from event_platform.checks.thresholds import Thresholds
 from event_platform.events.envelope import Envelope
-from event_platform.lake.balance import arrival_balances
+from event_platform.events.figures import REASONS
+from event_platform.lake.balance import arrival_balances, count_by_day
 from event_platform.lake.lake import Lake
 from event_platform.lake.registry import RAW_EVENTS
 
@@ -20,7 +21,7 @@ def unreported_findings(
     if not days:
         return []
     corrupt = lake.corrupt_events.snapshot()
-    reasons = rates.count_by_day(corrupt.scan(days), "arrival_date", "corruption_reason")
+    reasons = count_by_day(corrupt, days, REASONS)
     times = read_times(corrupt, days, reasons, envelope, start)
     limits = thresholds.corruption_warn_above, thresholds.corruption_error_above
     return [

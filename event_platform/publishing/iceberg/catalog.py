@@ -42,9 +42,10 @@ class IcebergCatalog:
         uri = self._without_secrets(self.setting.uri or "").partition("?")[0]
         return " ".join(filter(None, [self.setting.kind, uri, self.setting.namespace]))
 
-    def publish(self, tables: Sequence[Table]) -> list[Publication]:
+    def publish(self, tables: Sequence[Table], *, verify: bool = False) -> list[Publication]:
         """Give each Iceberg table the files of the latest version of its Delta table. Return the outcomes, in order.
 
+        With `verify`, all manifests are read, and a table is rebuilt where they are damaged.
         Errors of a single table, and of the catalog, are in the publications, never raised.
         """
         try:
@@ -53,7 +54,7 @@ class IcebergCatalog:
             reason = self._reason(error)
             return [Publication(each.name, self._full_name(each), Outcome.FAILED, None, reason) for each in tables]
         first = {glue_name(table): table.name for table in reversed(tables)}
-        return self._each(lambda table: self._publish_one(table, first[glue_name(table)]), tables)
+        return self._each(lambda table: self._publish_one(table, first[glue_name(table)], verify=verify), tables)
 
     def lags(self, tables: Sequence[Table]) -> list[Lag]:
         """Return how far each table is behind, in their order. Raises IcebergError if the catalog cannot be read."""
@@ -79,7 +80,7 @@ class IcebergCatalog:
         except Exception as error:  # noqa: BLE001 - as above
             raise IcebergError(f"{table.uri}: its Iceberg snapshots cannot be expired: {self._reason(error)}") from None
 
-    def _publish_one(self, table: Table, first: str) -> Publication:
+    def _publish_one(self, table: Table, first: str, *, verify: bool) -> Publication:
         from event_platform.publishing.iceberg.publish import publish  # noqa: PLC0415 - imports pyiceberg
 
         name = self._full_name(table)
@@ -87,7 +88,7 @@ class IcebergCatalog:
             reason = f"{first} has the same name there, {name}: give one of them another key"
             return Publication(table.name, name, Outcome.FAILED, None, reason)
         try:
-            outcome, version = publish(self._target(table))
+            outcome, version = publish(self._target(table), verify=verify)
         except Exception as error:  # noqa: BLE001 - as above
             return Publication(table.name, name, Outcome.FAILED, None, self._reason(error))
         return Publication(table.name, name, outcome, version)

@@ -1,10 +1,13 @@
 """Files of metadata that nothing names any more. Data files are never deleted here: they are Delta's."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from pyiceberg.io import FileIO
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
+
+from event_platform.publishing.iceberg.manifests import DamagedError, read_manifests
 
 
 def dropped_files(io: FileIO, before: TableMetadata, after: TableMetadata) -> list[str]:
@@ -27,7 +30,12 @@ def _parent_in(before: TableMetadata, snapshot: Snapshot) -> int | None:
 
 
 def _manifests(io: FileIO, snapshots: Iterable[Snapshot]) -> set[str]:
-    return {manifest.manifest_path for each in snapshots for manifest in each.manifests(io)}
+    """Return the manifests of snapshots. What the list of one cannot say, no reader finds either."""
+    found: set[str] = set()
+    for each in snapshots:
+        with suppress(DamagedError):
+            found.update(manifest.manifest_path for manifest in read_manifests(io, each))
+    return found
 
 
 def needed_files(io: FileIO, location: str, metadata: TableMetadata) -> set[str]:

@@ -9,7 +9,8 @@ from pyiceberg.table.update import RemoveSnapshotsUpdate
 
 from event_platform.publishing.iceberg.cleanup import dropped_files, needed_files
 from event_platform.publishing.iceberg.models import model
-from event_platform.publishing.iceberg.publish import publish, published
+from event_platform.publishing.iceberg.publish import publish
+from event_platform.publishing.iceberg.summary import published
 from event_platform.publishing.iceberg.target import METADATA_FOLDER, Target, until_committed
 
 #: Delta's vacuum rounds down to hours, and goes by when a writer began to replace a file, which is before its commit.
@@ -25,7 +26,7 @@ def expire(target: Target, keep: timedelta, *, dry_run: bool) -> list[str]:
     if target.load() is None:
         return []
     if not dry_run:
-        publish(target)
+        publish(target, verify=True)
     return until_committed(target.table, lambda: _expire(target, keep, dry_run=dry_run))
 
 

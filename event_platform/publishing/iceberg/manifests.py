@@ -6,7 +6,8 @@ that stay of the manifests that it replaces.
 """
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -30,6 +31,7 @@ from pyiceberg.table.snapshots import (
     update_snapshot_summaries,
 )
 
+from event_platform.events.errors import EventPlatformError
 from event_platform.publishing.iceberg.models import model
 
 #: Small manifests that are merged into one, and the bytes from which one is not small.
@@ -41,6 +43,10 @@ _CODEC: Literal["deflate"] = "deflate"
 
 class MissingFileError(Exception):
     """A file to remove is in no manifest: what the log says changed is not what Iceberg lacks."""
+
+
+class DamagedError(Exception):
+    """A manifest, or a list of them, is missing or is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,38 @@ class Plan:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
+def read_manifests(io: FileIO, snapshot: Snapshot | None) -> list[ManifestFile]:
+    """Return the manifests of a snapshot, which are not read. Raises DamagedError."""
+    with _expect_whole():
+        return [] if snapshot is None else snapshot.manifests(io)
+
+
 def live_files(io: FileIO, snapshot: Snapshot | None) -> set[str]:
-    """Return the locations of the files of a snapshot."""
-    manifests = [] if snapshot is None else snapshot.manifests(io)
-    return {entry.data_file.file_path for each in manifests for entry in each.fetch_manifest_entry(io)}
+    """Return the locations of the files of a snapshot. Raises DamagedError."""
+    return {entry.data_file.file_path for each in read_manifests(io, snapshot) for entry in _entries(io, each)}
+
+
+def _entries(io: FileIO, manifest: ManifestFile) -> list[ManifestEntry]:
+    with _expect_whole():
+        return manifest.fetch_manifest_entry(io)
+
+
+@contextmanager
+def _expect_whole() -> Iterator[None]:
+    """Raise DamagedError for whatever a reader of Avro raises, but not where the store does not answer."""
+    try:
+        yield
+    except (EventPlatformError, MemoryError):
+        raise
+    except Exception as error:
+        raise DamagedError from error
 
 
 def stage(files: Files, parent: Snapshot | None, sequence_number: int, plan: Plan) -> Staged:
-    """Write a snapshot on top of another one (None: on top of nothing). Raises MissingFileError."""
+    """Write a snapshot on top of another one (None: on top of nothing). Raises MissingFileError and DamagedError."""
     snapshot_id, commit = _new_id(), uuid.uuid4()
     parent_id = None if parent is None else parent.snapshot_id
-    manifests = [each for each in (parent.manifests(files.io) if parent else []) if _has_files(each)]
+    manifests = [each for each in read_manifests(files.io, parent) if _has_files(each)]
     rewritten = _rewritten(files, manifests, plan)
     removed = [entry.data_file for entry in rewritten.removed]
     if len(removed) < len(plan.removed):
@@ -120,7 +147,7 @@ class _Rewritten:
     removed: list[ManifestEntry] = field(default_factory=list)
 
     def read(self, manifest: ManifestFile, io: FileIO, removed: Collection[str]) -> Self:
-        for entry in manifest.fetch_manifest_entry(io):
+        for entry in _entries(io, manifest):
             (self.removed if entry.data_file.file_path in removed else self.kept).append(entry)
         self.manifests.append(manifest)
         return self

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError
@@ -21,42 +21,27 @@ from pyiceberg.table.update import (
 )
 
 from event_platform.events.errors import StorageError, TableError
-from event_platform.lake.field_ids import field_ids
 from event_platform.publishing.iceberg.cleanup import dropped_files
 from event_platform.publishing.iceberg.delta import Changes, DeltaVersion, file_name, latest_version
 from event_platform.publishing.iceberg.files import data_file
 from event_platform.publishing.iceberg.layout import Layout, change_updates, create_updates, layout_of
-from event_platform.publishing.iceberg.manifests import Files, MissingFileError, Plan, Staged, live_files, stage
+from event_platform.publishing.iceberg.manifests import (
+    DamagedError,
+    Files,
+    MissingFileError,
+    Plan,
+    Staged,
+    live_files,
+    stage,
+)
 from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.publication import Outcome
 from event_platform.publishing.iceberg.schema import changed_types, has_same_ids
+from event_platform.publishing.iceberg.summary import Published, published, summary_of
 from event_platform.publishing.iceberg.target import Target, until_committed
 
 #: Snapshots of a table: with more than the first number, all but the newest are dropped. The history is Delta's.
 _MOST, _KEPT = 20, 10
-
-#: Keys in the summary of a snapshot: the Delta table and version that it has the files of, when that was committed, and
-#: whether its log had the field ids.
-_TABLE_ID, _VERSION, _TIMESTAMP, _HAS_IDS = "delta-table-id", "delta-version", "delta-timestamp", "delta-field-ids"
-
-
-@dataclass(frozen=True)
-class Published:
-    """What the summary of a snapshot says."""
-
-    table_id: str
-    version: int
-    timestamp: int  # of the commit in Delta's log, in Unix milliseconds; 0 if unknown
-    has_ids: bool
-
-
-def published(snapshot: Snapshot | None) -> Published | None:
-    """Return what a snapshot says of Delta; None where there is none, or somebody else has committed it."""
-    summary = None if snapshot is None else snapshot.summary
-    if summary is None or summary[_TABLE_ID] is None:
-        return None
-    version, timestamp = (int(summary[name] or 0) for name in (_VERSION, _TIMESTAMP))
-    return Published(str(summary[_TABLE_ID]), version, timestamp, summary[_HAS_IDS] == "true")
 
 
 def published_version(target: Target) -> int | None:
@@ -67,23 +52,27 @@ def published_version(target: Target) -> int | None:
     return found.version if found and delta and _is_of(found, delta) else None
 
 
-def publish(target: Target) -> tuple[Outcome, int | None]:
+def publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
     """Give an Iceberg table the files of the latest version of its Delta table; return the outcome, and the version.
 
+    With `verify`, all manifests are read, and the table is rebuilt where they are damaged, or name other files.
     Two publishers at once end in one snapshot for each version: who loses starts over from what the other one has left.
     Raises TableError where the table cannot be published, and errors of the catalog and the store.
     """
-    return until_committed(target.table, lambda: _publish(target))
+    return until_committed(target.table, lambda: _publish(target, verify=verify))
 
 
-def _publish(target: Target) -> tuple[Outcome, int | None]:
+def _publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
     base = target.load()  # before Delta: what is published then is not ahead, unless Delta went back
     delta = latest_version(target.table)
     if delta is None:
         return Outcome.NO_TABLE_YET, None
-    if base is not None and _is_published(base, delta):
+    publisher, is_published = _Publisher(target, base, delta), base is not None and _is_published(base, delta)
+    if verify and not publisher.is_whole(is_published=is_published):
+        publisher = replace(publisher, is_damaged=True)
+    elif is_published:
         return Outcome.UNCHANGED, delta.version
-    return _Publisher(target, base, delta).publish(), delta.version
+    return publisher.publish(), delta.version
 
 
 def _is_published(base: IcebergTable, delta: DeltaVersion) -> bool:
@@ -105,11 +94,23 @@ class _Publisher:
     target: Target
     base: IcebergTable | None
     delta: DeltaVersion
+    is_damaged: bool = False  # what the Iceberg table has is not to be read
+
+    def is_whole(self, *, is_published: bool) -> bool:
+        """Return whether the manifests can be read, and, if this version is published, name its files."""
+        try:
+            live = live_files(self.target.io, self._parent)
+        except DamagedError:
+            return False
+        return not is_published or live == set(map(self._location, self.delta.paths))
 
     def publish(self) -> Outcome:
         layout = self._kept_layout() or layout_of(self.target, self.delta, self._known)
-        is_rebuilt = self._known is not None and self._must_rebuild(self._known, layout)
-        staged = self._stage_all(layout) if is_rebuilt or self._known is None else self._stage_changes(layout)
+        try:
+            is_rebuilt = self._known is not None and self._must_rebuild(self._known, layout)
+            staged = self._stage_all(layout) if is_rebuilt or self._known is None else self._stage_changes(layout)
+        except DamagedError:
+            is_rebuilt, staged = True, self._stage_all(layout)
         dropped = self._dropped(all_of_them=is_rebuilt)
         try:
             after = self._commit(layout, staged.snapshot, dropped)
@@ -144,7 +145,7 @@ class _Publisher:
     def _must_rebuild(self, known: TableMetadata, layout: Layout) -> bool:
         """Return whether nothing of the table may stay. Raises TableError where it has to, and would be misread."""
         before = published(self._parent)
-        if before is None or before.table_id != self.delta.table_id:
+        if self.is_damaged or before is None or before.table_id != self.delta.table_id:
             return True
         if layout.schema is known.schema():
             return False
@@ -185,15 +186,7 @@ class _Publisher:
     ) -> Staged:
         number = 1 if self._known is None else self._known.next_sequence_number()
         files = Files(self.target.io, self.target.metadata_folder, layout.schema, layout.spec)
-        return stage(files, parent, number, Plan(added, removed, self._summary()))
-
-    def _summary(self) -> dict[str, str]:
-        return {
-            _TABLE_ID: self.delta.table_id,
-            _VERSION: str(self.delta.version),
-            _TIMESTAMP: str(self.delta.timestamp),
-            _HAS_IDS: str(bool(field_ids(self.delta.delta.schema()))).lower(),
-        }
+        return stage(files, parent, number, Plan(added, removed, summary_of(self.delta)))
 
     def _data_files(self, layout: Layout, paths: Collection[str] | None) -> list[DataFile]:
         rows, location = self.delta.files(paths), self.target.location

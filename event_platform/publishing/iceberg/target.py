@@ -179,12 +179,16 @@ def _open(setting: IcebergSetting, properties: dict[str, str]) -> Catalog:
 
 def _open_sqlite(properties: dict[str, str]) -> Catalog:
     from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415 - SQLAlchemy is needed here alone
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - as above
+    from sqlalchemy.exc import DatabaseError, OperationalError  # noqa: PLC0415 - as above
 
     try:
         catalog = SqlCatalog(CATALOG_NAME, **properties)
     except OperationalError:  # another process is creating the same tables
         catalog = SqlCatalog(CATALOG_NAME, **properties)
+    except DatabaseError as error:
+        raise SettingError(
+            f"{properties['uri']}: {error.orig}. Delete it, or restore it from a backup: all tables are published again"
+        ) from error
     _write_ahead(catalog.engine)
     return catalog
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from event_platform.stream.filter.dead_letters import DeadLetter
 from event_platform_tests.defs.automation.requests.ticking import FIRST, carry_out, reconcile, tick
 from event_platform_tests.stream.filter.firehose import NOW, SHARD, FilteredStream, record
 from event_platform_tests.support.command import call_with, variables
+from event_platform_tests.support.live import PROJECT
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, rows
 
 A, B, C, D = (json.dumps(event(name)).encode() for name in "abcd")
@@ -115,6 +117,22 @@ def letter(number: int, arrived_at: datetime = NOON) -> str:
         survivor_seen_at=arrived_at,
         body=json.dumps(event(f"e{number}")),
     ).message
+
+
+def test_a_survivor_that_the_lake_cannot_read_is_found_by_its_redelivery(here: FilteredWorld) -> None:
+    """By the query of the page, and landed again: here something of another producer begins the object."""
+    archive = b"PK\x03\x04"
+    landed = [here.stream.call(each)[0] for each in (record(1, archive), record(2, A), record(3, A))]
+    assert landed == [archive, A, None]
+    here.deliver_bytes(MONDAY, "a", archive + b"\n" + A + b"\n")
+    page = (PROJECT / "docs" / "how-to" / "stream-filter.md").read_text(encoding="utf-8")
+    (query,) = re.findall(r'query --json "(.*anti join.*)"', page)
+    call_with(here.settings, "run")
+    missing = json.loads(call_with(here.settings, "query", "--json", query))
+    assert [each["body"].encode() for each in missing] == [A]
+    here.deliver_bytes(MONDAY, "b", A)
+    call_with(here.settings, "run")
+    assert json.loads(call_with(here.settings, "query", "--json", query)) == []
 
 
 def test_what_was_sent_has_landed_or_is_filtered(here: FilteredWorld) -> None:
