@@ -66,7 +66,22 @@ class Snapshot:
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
-        log, wanted = self._log, None if dates is None else set(dates)
+        if dates is None:
+            return self._read_files(None)
+        wanted = frozenset(dates)
+        if (found := self._last_read.get(wanted)) is None:
+            found = self._read_files(wanted)
+            self._last_read.clear()
+            self._last_read[wanted] = found
+        return [*found]
+
+    @cached_property
+    def _last_read(self) -> dict[frozenset[date], list[DataFile]]:
+        """The files of the partitions that were asked for last: each check of a run asks for the same ones."""
+        return {}
+
+    def _read_files(self, wanted: frozenset[date] | None) -> list[DataFile]:
+        log = self._log
         if log.is_empty():
             return []
         column = self.column
