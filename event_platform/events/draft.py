@@ -16,7 +16,7 @@ from event_platform.events.columns import ESCAPED
 from event_platform.events.envelope import Envelope
 from event_platform.events.event import RESERVED_COLUMNS
 from event_platform.events.shapes import Shape, decode, has_many_keys, identifier_keys, is_map, value_shape
-from event_platform.events.wording import first_few
+from event_platform.events.wording import counted, first_few
 
 #: Number of fields in messages, and number of columns from which on a type is unusual.
 _SHOWN, _MANY_FIELDS = 3, 200
@@ -75,7 +75,7 @@ class Draft:
         payload = {key: below for key, below in shape.fields.items() if key not in self.envelope.consumed}
         return {
             "title": name,
-            "description": f"Drafted from {shape.seen:,} events.",
+            "description": f"Drafted from {counted(shape.seen, 'event')}.",
             "type": "object",
             **draft_properties(payload, shape.objects, self._taken_names, in_array=False)[0],
         }

@@ -36,9 +36,10 @@ class Dialect:
         """Return a text in quotes. Raises SettingError for one with invisible characters, such as line breaks."""
         if not text.isprintable():
             raise SettingError(f"{one_line(text)!r} has invisible characters, which no SQL is written with")
-        if self.backslash:
-            return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        return "'" + text.replace("'", "''") + "'"
+        text = text.replace("\\", "\\\\") if self.backslash else text
+        # Clients cut files at semicolons, and not all of them know that a backslash escapes: two quotes are safer.
+        quote = "\\'" if self.backslash and self.quote == "`" else "''"
+        return "'" + text.replace("'", quote) + "'"
 
     def comment(self, text: str) -> str:
         """Return the beginning of a comment in quotes, in one line and without invisible characters."""

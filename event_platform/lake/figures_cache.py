@@ -39,9 +39,11 @@ def load_figures(table: TableLocation, paths: Collection[str]) -> dict[str, str]
 
 def save_figures(table: TableLocation, figures: Mapping[str, str]) -> None:
     """Cache the figures of a table's files, by path, for later processes."""
+    if table.storage.is_local:
+        return
     lines = [_line(path, text.encode()) for path, text in figures.items()]
     data = b"".join(line for line in lines if len(line) <= _LONGEST)
-    if not data or table.storage.is_local:
+    if not data:
         return
     with suppress(OSError):
         path = cache_path(table.storage, "figures", table.name)

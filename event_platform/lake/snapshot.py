@@ -66,7 +66,22 @@ class Snapshot:
 
     def files(self, dates: Collection[date] | None = None) -> list[DataFile]:
         """Return the files of the given partitions (all without them), in the order of partition and path."""
-        log, chosen = self._log, None if dates is None else set(dates)
+        if dates is None:
+            return self._read_files(None)
+        chosen = frozenset(dates)
+        if (files := self._last_read.get(chosen)) is None:
+            files = self._read_files(chosen)
+            self._last_read.clear()
+            self._last_read[chosen] = files
+        return [*files]
+
+    @cached_property
+    def _last_read(self) -> dict[frozenset[date], list[DataFile]]:
+        """The files of the last requested partitions: all checks of a run request the same partitions."""
+        return {}
+
+    def _read_files(self, chosen: frozenset[date] | None) -> list[DataFile]:
+        log = self._log
         if log.is_empty():
             return []
         column = self.column

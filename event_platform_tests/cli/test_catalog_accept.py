@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,18 @@ def test_accept_shows_a_patch_and_writes_nothing(built: World, monkeypatch: pyte
     document = json.loads(call("catalog", "accept", "--dry-run", "--json", code=1))
     assert not document["written"]
     assert [file["version"] for file in document["files"]] == ["1-0-0", "1-1-0"]
+
+
+def test_a_patch_can_be_applied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By git, in the folder that it was made in: it gives the files that `accept` writes."""
+    monkeypatch.chdir(world.root)
+    patch = call("catalog", "accept", "--dry-run", code=1)
+    subprocess.run(["git", "apply", "-p0", "-"], input=patch.encode(), check=True)
+    applied = {path.name: path.read_bytes() for path in (world.root / "catalog").glob("*.yaml")}
+    (world.root / "catalog" / "account.yaml").write_text(ACCOUNT, encoding="utf-8")
+    (world.root / "catalog" / "order_completed.yaml").unlink()
+    call("catalog", "accept", code=0)
+    assert {path.name: path.read_bytes() for path in (world.root / "catalog").glob("*.yaml")} == applied
 
 
 def test_what_is_accepted_has_a_place(world: World) -> None:

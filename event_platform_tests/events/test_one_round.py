@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from event_platform.events.differences.proposal import Finding
 from event_platform.events.draft import Draft
 from event_platform.events.envelope import Envelope
-from event_platform_tests.events.test_proposals import Schema, accepted, proposed
+from event_platform_tests.events.test_proposals import MONDAY, Schema, accepted, proposed
 
 KEYS = st.sampled_from("pqPo")
 #: Values of which each says something: `[]`, `{}` and null are in no `_rescued` while their property has no type.
@@ -94,3 +94,12 @@ def test_a_key_that_is_spelled_as_another_may_be_the_same_field() -> None:
     assert found["o.other"].startswith("nothing is lost")
     same = {"user_id": {"type": "string", "x-was": ["userId"]}}
     assert proposed({"properties": same}, {"userId": "a"}) == []
+
+
+def test_a_rule_of_a_map_is_that_of_the_map() -> None:
+    """Its values have no column of their own. Accepted, the rule is not broken any more."""
+    scores: Schema = {"type": "object", "x-map": True, "additionalProperties": {"type": "integer"}}
+    document: Schema = {"required": ["scores"], "properties": {"scores": scores}}
+    (found,) = proposed(document, {}, broken={MONDAY: {"required: scores": 1}})
+    assert (found.path, found.after) == ("scores", "optional")
+    assert accepted(document, [found]) == {"properties": {"scores": scores}}

@@ -1,6 +1,7 @@
 """The SQL for every warehouse: sqlglot reads each statement, whatever the names and comments of the tables are."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,6 +165,17 @@ def test_names_and_comments_never_become_sql(name: str, relation: Relation) -> N
     values = {folded for value in warehouse.values.values() for folded in (value, warehouse.fold(value))}
     own = {relation.table, f"{warehouse.values.get('lake')}/{relation.table}", "DELTA_LAKE"}
     assert texts(statements, name) <= comments | values | own
+
+
+@pytest.mark.parametrize("name", ["redshift", "snowflake"])
+@settings(max_examples=10)
+@given(text=HOSTILE)
+def test_a_client_may_know_of_backslashes_or_not(name: str, text: str) -> None:
+    """It cuts the file into the same statements: psql goes by a setting of the server."""
+    warehouse = opened(name)
+    sql = views_sql(warehouse, [replace(PLAIN, description=text)], {})
+    tokens = sqlglot.tokenize(sql, "postgres")
+    assert sum(token.token_type is TokenType.SEMICOLON for token in tokens) == count_statements(warehouse, sql)
 
 
 @pytest.mark.parametrize("name", WAREHOUSE_NAMES)

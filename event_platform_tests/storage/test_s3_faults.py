@@ -317,6 +317,10 @@ def test_an_object_that_changes_between_listing_and_reading_is_read_again(there:
     assert there.raw()["source_size"].unique().to_list() == [len(changed)]
 
 
+#: Seconds after which all that keeps keys has asked for them again.
+ASKED_AGAIN = 2.5
+
+
 def of_a_role(faulty: FaultyS3, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Have the credentials of this process come from an endpoint as ECS has it, and expire after so many seconds."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -336,7 +340,8 @@ def test_a_run_outlives_the_credentials_it_began_with(
     land_some(there)
     of_a_role(faulty, monkeypatch, 12)
     faulty.set(
-        Rule("GET", "landing/.*/a.gz$", LATE, seconds=7), Rule("PUT", "deduplicated_events.*parquet", LATE, seconds=7)
+        Rule("GET", "landing/.*/a.gz$", LATE, seconds=ASKED_AGAIN, age=7),
+        Rule("PUT", "deduplicated_events.*parquet", LATE, seconds=ASKED_AGAIN, age=7),
     )
     finish(start(there.variables(), "run"))
     assert len(keys_seen(faulty)) >= 3
@@ -355,7 +360,8 @@ def test_a_snapshot_outlives_the_credentials_it_was_opened_with(
     of_a_role(faulty, monkeypatch, 8)
     snapshot = there.lake.raw_events.snapshot_to_write()
     rows = snapshot.scan()
-    time.sleep(8.5)
+    faulty.age(9)
+    time.sleep(ASKED_AGAIN)
     TableCommit(snapshot).append([MONDAY], [], {MONDAY: snapshot.version + 1}).commit()
     assert len(snapshot.commits_since(0)) == 1
     assert rows.collect().height == 53

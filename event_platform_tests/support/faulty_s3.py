@@ -15,10 +15,11 @@ import sys
 import threading
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -66,6 +67,7 @@ class Rule:
     region: str = ""  # of the bucket, as S3 tells it with every answer
     put: Mapping[str, str] = field(default_factory=dict)  # objects that somebody else writes just before: by path
     delete: tuple[str, ...] = ()  # and that somebody else deletes
+    age: float = 0  # by so many seconds the credentials that were given out are older afterwards
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,16 @@ class FaultyS3:
         self._ask("rules", json.dumps([asdict(rule) for rule in rules]).encode())
 
     def give_sessions(self, seconds: float) -> str:
-        """Give out credentials that expire after so many seconds, others after a quarter; return their address."""
+        """Give out credentials that expire after so many seconds, others after a quarter; return their address.
+
+        They only age as rules and `age` say, however slow the machine is. Nobody has asked at that address before.
+        """
         self._ask("sessions", json.dumps(seconds).encode())
-        return f"{self.endpoint}{_CONTROL}credentials"
+        return f"{self.endpoint}{_CONTROL}{uuid.uuid4().hex}/credentials"
+
+    def age(self, seconds: float) -> None:
+        """Make the credentials that were given out so many seconds older."""
+        self._ask("age", json.dumps(seconds).encode())
 
     def requests(self) -> list[Request]:
         """Return what came since the rules were set."""
@@ -136,15 +145,16 @@ class _State:
         self.rules: list[dict[str, Any]] = []
         self.requests: list[dict[str, str]] = []
         self.seconds = 0.0
+        self.now = 0.0  # by which sessions age
         self.sessions: list[float] = []  # when each was given out first
 
     def session(self) -> dict[str, str]:
         """Return the credentials of now, as the endpoint of ECS does."""
         with self.lock:
-            now = time.time()
-            if not self.sessions or now - self.sessions[-1] > self.seconds / 4:
-                self.sessions.append(now)
-            expires = datetime.fromtimestamp(self.sessions[-1] + self.seconds, UTC)
+            if not self.sessions or self.now - self.sessions[-1] > self.seconds / 4:
+                self.sessions.append(self.now)
+            # So soon that boto3 asks each time, and never in the past.
+            expires = datetime.now(UTC) + timedelta(seconds=max(self.seconds, 590))
             return {
                 "AccessKeyId": f"{_SESSION}{len(self.sessions) - 1:09d}",
                 "SecretAccessKey": "made-up",
@@ -157,7 +167,12 @@ class _State:
         if not access_key.startswith(_SESSION):
             return False
         with self.lock:
-            return time.time() > self.sessions[int(access_key.removeprefix(_SESSION))] + self.seconds
+            return self.now > self.sessions[int(access_key.removeprefix(_SESSION))] + self.seconds
+
+    def pass_time(self, seconds: float) -> None:
+        """Make sessions so much older."""
+        with self.lock:
+            self.now += seconds
 
     def rule_for(self, method: str, path: str) -> dict[str, Any] | None:
         """Return the rule that a request meets, and count it."""
@@ -204,6 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._elsewhere("DELETE", gone, b"")
         if rule["fault"] != TRUNCATED:
             time.sleep(rule["seconds"])
+        self.state.pass_time(rule["age"])
         self._fail(rule, body)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - these names are looked for
@@ -267,6 +283,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.state.rules, self.state.requests = json.loads(body), []
             elif self.path.endswith("sessions"):
                 self.state.seconds, self.state.sessions = json.loads(body), []
+            elif self.path.endswith("age"):
+                self.state.now += json.loads(body)
             told: object = self.state.requests
         if self.path.endswith("credentials"):
             self.state.note("GET", self.path, "", "")

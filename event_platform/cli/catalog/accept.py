@@ -100,8 +100,14 @@ def _require_known(selection: Selection, found: Sequence[Proposal], files: Catal
 def _patch(folder: Path, edited: Sequence[EditedSchema]) -> Iterator[str]:
     for each in edited:
         before, after = ((text or "").splitlines(keepends=True) for text in (each.before, each.after))
-        name = str(folder / each.path.name)
+        name = _name(folder / each.path.name)
         yield from map(_line, unified_diff(before, after, name if each.before is not None else "/dev/null", name))
+
+
+def _name(path: Path) -> str:
+    """Return the name of a file as `git apply -p0` takes it: below the current folder."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _line(line: str) -> str:

@@ -28,7 +28,8 @@ class SchemaPaths:
     @cached_property
     def by_column(self) -> dict[str, Path]:
         """Paths of keys by the name of the column: `device.os`."""
-        return {DOT.join(found.column_path): path for path, (_, found) in self.by_path.items() if found.name}
+        own = {path: found for path, (_, found) in self.by_path.items() if path[-1:] != (ANY_KEY,)}  # values have none
+        return {DOT.join(found.column_path): path for path, found in own.items() if found.name}
 
     @cached_property
     def _earlier(self) -> dict[Path, Path]:

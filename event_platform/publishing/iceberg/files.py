@@ -111,13 +111,8 @@ def _measure_field(
 
 def _uncut(upper: Any) -> Any:
     """Return an upper bound that covers the value before its writer truncated it to milliseconds."""
-    if isinstance(upper, datetime) and not upper.microsecond % 1000 and upper < _last(upper):
-        return upper + _CUT
-    return upper
-
-
-def _last(moment: datetime) -> datetime:
-    return datetime.max.replace(tzinfo=moment.tzinfo, microsecond=0)
+    is_cut = isinstance(upper, datetime) and not upper.microsecond % 1000
+    return upper + _CUT if is_cut else upper  # datetime.max at most
 
 
 def _bound(dtype: types.PrimitiveType, value: Any) -> bytes | None:

@@ -322,6 +322,16 @@ def test_readers_open_only_files_that_may_have_what_they_look_for(tmp_path: Path
     assert opened("n is null") == 0
 
 
+@pytest.mark.parametrize("moment", ["1969-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59.999999+00:00"])
+def test_no_time_is_beyond_the_bounds_of_its_file(tmp_path: Path, moment: str) -> None:
+    """Not the last one that there is, either."""
+    lessons = published_table(tmp_path, rows(1))
+    lessons.append(rows(1).with_columns(created_datetime=pl.lit(datetime.fromisoformat(moment))))
+    lessons.publish()
+    for comparison in ("=", ">=", "<="):
+        assert lessons.iceberg.scan(f"created_datetime {comparison} '{moment}'").to_arrow().num_rows == 1
+
+
 @pytest.mark.parametrize("column", ["text", "number", None])
 def test_tables_with_other_partitions_are_published(tmp_path: Path, column: str | None) -> None:
     """Also where a value is no name of a folder, or null."""
