@@ -20,8 +20,10 @@ from event_platform_tests.support.world import World
 # What is imported stays: to search it for garbage takes a third of the time of a collection, in each worker.
 gc.disable()
 
-# An example takes as long as the machine lets it: no test is about time.
-settings.register_profile("any_machine", max_examples=35, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# An example takes as long as the machine lets it: no test is about time. The examples are the same in each run, so that
+# a failure is one of what has changed; `pytest --hypothesis-profile=search` looks for others.
+settings.register_profile("search", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any_machine", settings.get_profile("search"), max_examples=35, derandomize=True)
 settings.load_profile("any_machine")
 
 #: Seconds that a test of one day takes at most, with its fixtures, on a busy machine.
