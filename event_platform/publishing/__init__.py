@@ -1,1 +1,1 @@
-"""Publication of the lake's tables in other systems: the Glue Data Catalog."""
+"""Publication of the lake's tables in other catalogs: Glue and Iceberg."""

@@ -84,17 +84,17 @@ class GlueDatabase:
         A table with all columns counts as unchanged without reading its Delta log, unless `from_the_logs`. Raises
         GlueError if the database cannot be read; errors of a single table are in its registration.
         """
-        known = self._tables()
-        first = {glue_name(table): table.name for table in reversed(tables)}
+        entries = self._tables()
+        table_names = {glue_name(table): table.name for table in reversed(tables)}
 
         def register_one(table: Table) -> Registration:
             name = glue_name(table)
-            if first[name] != table.name:
-                reason = f"{first[name]} has the same name there, {name}: give one of them another key"
+            if table_names[name] != table.name:
+                reason = f"{table_names[name]} has the same name there, {name}: give one of them another key"
                 return Registration(table.name, name, Outcome.FAILED, reason)
             try:
                 return Registration(
-                    table.name, name, self._registered(table, known.get(name), from_the_log=from_the_logs)
+                    table.name, name, self._register_table(table, entries.get(name), from_the_log=from_the_logs)
                 )
             except (BotoCoreError, ClientError, EventPlatformError) as error:
                 return Registration(table.name, name, Outcome.FAILED, error_line(error))
@@ -104,43 +104,43 @@ class GlueDatabase:
     def _tables(self) -> dict[str, Mapping[str, Any]]:
         try:
             pages = self.client.get_paginator("get_tables").paginate(DatabaseName=self.name)
-            return {found["Name"]: found for page in pages for found in page["TableList"]}
+            return {entry["Name"]: entry for page in pages for entry in page["TableList"]}
         except (BotoCoreError, ClientError) as error:
             raise GlueError(
                 f"EVENT_PLATFORM_GLUE_DATABASE: {self.name}: {error_line(error)}{_remedy(error)}"
             ) from error
 
-    def _registered(self, table: Table, found: Mapping[str, Any] | None, *, from_the_log: bool) -> Outcome:
-        if found and not from_the_log and _has_all(found, table):
+    def _register_table(self, table: Table, entry: Mapping[str, Any] | None, *, from_the_log: bool) -> Outcome:
+        if entry and not from_the_log and _has_all(entry, table):
             return Outcome.UNCHANGED
         delta = table.snapshot().delta
         if delta is None:
             return Outcome.NO_TABLE_YET
-        wanted = _input(table, delta.schema().fields)
-        if found is None:
-            return self._created(wanted)
-        if found.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG":
+        table_input = _input(table, delta.schema().fields)
+        if entry is None:
+            return self._create(table_input)
+        if entry.get("Parameters", {}).get("table_type", "").upper() == "ICEBERG":
             raise TableError(
                 "the database has an Iceberg table of this name, whose readers would lose it. Set "
                 "EVENT_PLATFORM_GLUE_DATABASE to a database without Iceberg tables, or delete the entry by "
                 "`aws glue delete-table`: DROP TABLE of Athena would delete the data"
             )
-        location = found.get("StorageDescriptor", {}).get("Location", "")
+        location = entry.get("StorageDescriptor", {}).get("Location", "")
         if location.rstrip("/") != table.uri:
             raise TableError(
                 f"the database has another table of this name, at {location or 'no location'}; expected {table.uri}. "
-                "Drop that one, or set EVENT_PLATFORM_GLUE_DATABASE to a database of this environment's own"
+                "Drop that one, or set EVENT_PLATFORM_GLUE_DATABASE to a database that only this environment uses"
             )
-        if _shape(found) == _shape(wanted):
+        if _shape(entry) == _shape(table_input):
             return Outcome.UNCHANGED
-        wanted["Parameters"] = {**found.get("Parameters", {}), **_PARAMETERS}
+        table_input["Parameters"] = {**entry.get("Parameters", {}), **_PARAMETERS}
         # SkipArchive: Glue limits the number of archived versions, and Delta has its own.
-        self.client.update_table(DatabaseName=self.name, TableInput=wanted, SkipArchive=True)
+        self.client.update_table(DatabaseName=self.name, TableInput=table_input, SkipArchive=True)
         return Outcome.UPDATED
 
-    def _created(self, wanted: Any) -> Outcome:
+    def _create(self, table_input: Any) -> Outcome:
         try:
-            self.client.create_table(DatabaseName=self.name, TableInput=wanted)
+            self.client.create_table(DatabaseName=self.name, TableInput=table_input)
         except ClientError as error:
             if code_of(error) != "AlreadyExistsException":
                 raise
@@ -156,30 +156,32 @@ def open_glue(database: str) -> GlueDatabase:
     return GlueDatabase(database, session.client("glue", region_name=region_of(session), config=short_timeouts()))
 
 
-def hive_type(where: str, dtype: DeltaType) -> str:
+def hive_type(column: str, dtype: DeltaType) -> str:
     """Return the Hive type of a Delta type: `bigint`, `map<string,bigint>`, `struct<os:string,version:bigint>`.
 
     Raises TableError naming the column if Hive has no such type or its name is not valid there.
     """
     if isinstance(dtype, ArrayType):
-        return f"array<{hive_type(where, dtype.element_type)}>"
+        return f"array<{hive_type(column, dtype.element_type)}>"
     if isinstance(dtype, MapType):
-        return f"map<{hive_type(where, dtype.key_type)},{hive_type(where, dtype.value_type)}>"
+        return f"map<{hive_type(column, dtype.key_type)},{hive_type(column, dtype.value_type)}>"
     if isinstance(dtype, StructType):
-        names = _names(where, dtype.fields)
-        types = [hive_type(f"{where}.{each.name}", each.type) for each in dtype.fields]
+        names = _names(column, dtype.fields)
+        types = [hive_type(f"{column}.{each.name}", each.type) for each in dtype.fields]
         return f"struct<{','.join(f'{name}:{kind}' for name, kind in zip(names, types, strict=True))}>"
     if isinstance(dtype, PrimitiveType):
         return _HIVE.get(dtype.type, dtype.type.replace(" ", ""))
-    raise TableError(f"column {where}: the Glue Data Catalog has no {dtype}")
+    raise TableError(f"column {column}: the Glue Data Catalog has no {dtype}")
 
 
-def _names(where: str, fields: Iterable[Field]) -> list[str]:
+def _names(parent: str, fields: Iterable[Field]) -> list[str]:
     """Return column names in lower case, as Hive has them. Delta names never differ only in case."""
     names = [each.name for each in fields]
     for name in names:
         if not _NAME.fullmatch(name):
-            raise TableError(f"{where}: the column {name!r} cannot be a column in Hive; expected letters, digits and _")
+            raise TableError(
+                f"{parent}: the column {name!r} cannot be a column in Hive; expected letters, digits and _"
+            )
     return [name.lower() for name in names]
 
 
@@ -215,22 +217,22 @@ def _input(table: Table, fields: Sequence[Field] | None = None) -> Any:
     }
 
 
-def _has_all(found: Mapping[str, Any], table: Table) -> bool:
+def _has_all(entry: Mapping[str, Any], table: Table) -> bool:
     """Return whether a registered table has everything in its definition. Older files may have further columns."""
     head, columns = _shape(_input(table))
-    found_head, found_columns = _shape(found)
-    return bool(found_head == head and set(columns) <= set(found_columns))
+    entry_head, entry_columns = _shape(entry)
+    return bool(entry_head == head and set(columns) <= set(entry_columns))
 
 
-def _shape(described: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+def _shape(table_input: Mapping[str, Any]) -> tuple[Any, list[Any]]:
     """Return the parts of a table description that are compared, and its columns."""
-    storage = described.get("StorageDescriptor", {})
-    parameters = described.get("Parameters", {})
+    storage = table_input.get("StorageDescriptor", {})
+    parameters = table_input.get("Parameters", {})
     head = (
-        described.get("Description", ""),
-        described.get("TableType"),
+        table_input.get("Description", ""),
+        table_input.get("TableType"),
         {name: parameters.get(name, "") for name in _PARAMETERS},
-        described.get("PartitionKeys", []),
+        table_input.get("PartitionKeys", []),
         storage.get("Location"),
         storage.get("SerdeInfo", {}).get("Parameters", {}).get("path"),
     )

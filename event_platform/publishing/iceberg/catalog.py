@@ -33,7 +33,7 @@ class IcebergCatalog:
 
     setting: IcebergSetting
     lake: Storage
-    #: Where Delta tables are registered in Glue: tables in the same database have names of their own.
+    #: Database of Glue with the Delta tables, if any: Iceberg tables in the same database have a prefix.
     glue_database: str | None = None
 
     @property
@@ -53,8 +53,10 @@ class IcebergCatalog:
         except Exception as error:  # noqa: BLE001 - pyiceberg raises errors of whatever is behind a catalog
             reason = self._reason(error)
             return [Publication(each.name, self._full_name(each), Outcome.FAILED, None, reason) for each in tables]
-        first = {glue_name(table): table.name for table in reversed(tables)}
-        return self._each(lambda table: self._publish_one(table, first[glue_name(table)], verify=verify), tables)
+        table_names = {glue_name(table): table.name for table in reversed(tables)}
+        return self._map_tables(
+            lambda table: self._publish_one(table, table_names[glue_name(table)], verify=verify), tables
+        )
 
     def lags(self, tables: Sequence[Table]) -> list[Lag]:
         """Return how far each table is behind, in their order. Raises IcebergError if the catalog cannot be read."""
@@ -62,7 +64,7 @@ class IcebergCatalog:
             self._prepare()
         except Exception as error:  # noqa: BLE001 - as above
             raise IcebergError(f"EVENT_PLATFORM_ICEBERG: {self.name}: {self._reason(error)}") from None
-        return self._each(self._lag_of, tables)
+        return self._map_tables(self._lag_of, tables)
 
     def expire(self, table: Table, keep: timedelta, *, dry_run: bool) -> list[str]:
         """Expire the snapshots of a table older than `keep`, and delete the files that only they need. Return these.
@@ -80,12 +82,12 @@ class IcebergCatalog:
         except Exception as error:  # noqa: BLE001 - as above
             raise IcebergError(f"{table.uri}: its Iceberg snapshots cannot be expired: {self._reason(error)}") from None
 
-    def _publish_one(self, table: Table, first: str, *, verify: bool) -> Publication:
+    def _publish_one(self, table: Table, first_table: str, *, verify: bool) -> Publication:
         from event_platform.publishing.iceberg.publish import publish  # noqa: PLC0415 - imports pyiceberg
 
         name = self._full_name(table)
-        if first != table.name:
-            reason = f"{first} has the same name there, {name}: give one of them another key"
+        if first_table != table.name:
+            reason = f"{first_table} has the same name there, {name}: give one of them another key"
             return Publication(table.name, name, Outcome.FAILED, None, reason)
         try:
             outcome, version = publish(self._target(table), verify=verify)
@@ -102,8 +104,8 @@ class IcebergCatalog:
         except Exception as error:  # noqa: BLE001 - as above
             return Lag(table.name, None, -1, self._reason(error))
 
-    def _each(self, function: Callable[[Table], R], tables: Sequence[Table]) -> list[R]:
-        # In a folder all of it is work of this process, and threads would only be in each other's way.
+    def _map_tables(self, function: Callable[[Table], R], tables: Sequence[Table]) -> list[R]:
+        # In a folder, publishing is work of the processor, and threads would only slow each other down.
         return [*map(function, tables)] if self.lake.is_local else list(imap_threads(function, tables, _AT_ONCE))
 
     def _prepare(self) -> None:

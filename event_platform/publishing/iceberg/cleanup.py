@@ -7,17 +7,17 @@ from pyiceberg.io import FileIO
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
-from event_platform.publishing.iceberg.manifests import DamagedError, read_manifests
+from event_platform.publishing.iceberg.manifests import DamagedManifestError, read_manifests
 
 
 def dropped_files(io: FileIO, before: TableMetadata, after: TableMetadata) -> list[str]:
     """Return the files that only expired snapshots referred to, and metadata that fell out of the metadata log."""
-    kept = {each.snapshot_id for each in after.snapshots}
-    dropped = [each for each in before.snapshots if each.snapshot_id not in kept]
+    live_ids = {each.snapshot_id for each in after.snapshots}
+    dropped_snapshots = [each for each in before.snapshots if each.snapshot_id not in live_ids]
     # A manifest missing from a snapshot is in no later snapshot: these refer to all old ones that are needed.
-    oldest = [each for each in after.snapshots if _parent_in(before, each) not in kept]
-    lists = {each.manifest_list for each in dropped}
-    manifests = _manifests(io, dropped) - _manifests(io, oldest) if dropped else set()
+    oldest_snapshots = [each for each in after.snapshots if _parent_in(before, each) not in live_ids]
+    lists = {each.manifest_list for each in dropped_snapshots}
+    manifests = _manifests(io, dropped_snapshots) - _manifests(io, oldest_snapshots) if dropped_snapshots else set()
     metadata = {each.metadata_file for each in before.metadata_log} - {
         each.metadata_file for each in after.metadata_log
     }
@@ -34,11 +34,11 @@ def _manifests(io: FileIO, snapshots: Iterable[Snapshot]) -> set[str]:
 
     Snapshots with an unreadable list are skipped: no reader can use them either.
     """
-    found: set[str] = set()
-    for each in snapshots:
-        with suppress(DamagedError):
-            found.update(manifest.manifest_path for manifest in read_manifests(io, each))
-    return found
+    paths: set[str] = set()
+    for snapshot in snapshots:
+        with suppress(DamagedManifestError):
+            paths.update(manifest.manifest_path for manifest in read_manifests(io, snapshot))
+    return paths
 
 
 def needed_files(io: FileIO, location: str, metadata: TableMetadata) -> set[str]:

@@ -18,10 +18,10 @@ from event_platform.lake.snapshot_cache import latest_snapshot
 from event_platform.lake.tables import Table
 
 #: Maximum number of commits to read, one file each. Beyond it, the files are compared with those in Iceberg.
-_MOST_COMMITS = 100
+_MAX_COMMITS = 100
 
-#: Features of tables in whose files not all rows are the table's, or columns have other names.
-_UNREADABLE = frozenset({"deletionVectors", "columnMapping"})
+#: Features of tables whose files also have deleted rows, or other column names than the table.
+_UNREADABLE_FEATURES = frozenset({"deletionVectors", "columnMapping"})
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Changes:
 
     added: Collection[str]
     removed: Collection[str]
-    has_new_schema: bool  # or may have: there are other metadata of the table
+    has_new_schema: bool  # or may have one: the metadata of the table changed
 
 
 @dataclass(frozen=True)
@@ -73,25 +73,25 @@ class DeltaVersion:
         except MissingError:
             return None
         infos = [json.loads(line) for line in lines if b'"commitInfo"' in line]
-        return next((int(each["commitInfo"].get("timestamp", 0)) for each in infos if "commitInfo" in each), 0)
+        return next((int(info["commitInfo"].get("timestamp", 0)) for info in infos if "commitInfo" in info), 0)
 
     def files(self, paths: Collection[str] | None = None) -> list[dict[str, Any]]:
         """Return rows of the log for the files with the given paths (all without them), with their statistics."""
-        opened = self.snapshot.opened
-        if opened is None or not opened.add_actions.num_rows:
+        log = self.snapshot.opened
+        if log is None or not log.add_actions.num_rows:
             return []
-        found = pl.DataFrame(opened.add_actions)
-        return (found if paths is None else found.filter(pl.col("path").is_in(list(paths)))).to_dicts()
+        rows = pl.DataFrame(log.add_actions)
+        return (rows if paths is None else rows.filter(pl.col("path").is_in(list(paths)))).to_dicts()
 
     @property
     def paths(self) -> set[str]:
         """The paths of all files."""
-        opened = self.snapshot.opened
-        return set() if opened is None else set(opened.add_actions.column("path").to_pylist())
+        log = self.snapshot.opened
+        return set() if log is None else set(log.add_actions.column("path").to_pylist())
 
     def changes_since(self, version: int) -> Changes | None:
         """Return the changes since an earlier version; None if its commits are too many or were cleaned up."""
-        if not 0 <= self.version - version <= _MOST_COMMITS:
+        if not 0 <= self.version - version <= _MAX_COMMITS:
             return None
         added, removed, has_new_schema = dict[str, None](), set[str](), False
         try:
@@ -123,7 +123,7 @@ def latest_version(table: Table) -> DeltaVersion | None:
     delta = snapshot.delta
     if delta is None:
         return None
-    features = _UNREADABLE.intersection(delta.protocol().reader_features or [])
+    features = _UNREADABLE_FEATURES.intersection(delta.protocol().reader_features or [])
     if features:
         raise TableError(
             f"{table.name}: Iceberg cannot read a Delta table with {' and '.join(sorted(features))}. "

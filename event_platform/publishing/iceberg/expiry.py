@@ -10,7 +10,7 @@ from pyiceberg.table.update import RemoveSnapshotsUpdate
 from event_platform.publishing.iceberg.cleanup import dropped_files, needed_files
 from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.publish import publish
-from event_platform.publishing.iceberg.summary import published
+from event_platform.publishing.iceberg.summary import read_summary
 from event_platform.publishing.iceberg.target import METADATA_FOLDER, Target, until_committed
 
 #: Delta's vacuum rounds down to hours, and counts from the time a writer began to replace a file, before its commit.
@@ -34,28 +34,35 @@ def _expire(target: Target, keep: timedelta, *, dry_run: bool) -> list[str]:
     base, now = target.load(), time.time()
     if base is None:
         return []
-    expired = _expired(base, now - keep.total_seconds() + _MARGIN.total_seconds())
-    kept = [each for each in base.metadata.snapshots if each.snapshot_id not in expired]
-    after = base.metadata.model_copy(update={"snapshots": kept})
+    expired_ids = _expired_ids(base, now - keep.total_seconds() + _MARGIN.total_seconds())
+    live_snapshots = [each for each in base.metadata.snapshots if each.snapshot_id not in expired_ids]
+    after = base.metadata.model_copy(update={"snapshots": live_snapshots})
     files = dropped_files(target.io, base.metadata, after)
     files += _orphans(target, base, now - keep.total_seconds())
     if not dry_run:
-        if expired:
-            target.commit(base, [model(RemoveSnapshotsUpdate, snapshot_ids=list(expired))])
+        if expired_ids:
+            target.commit(base, [model(RemoveSnapshotsUpdate, snapshot_ids=list(expired_ids))])
         target.io.delete_files(files)
     return sorted(map(target.io.name, set(files)))
 
 
-def _expired(base: IcebergTable, oldest: float) -> Collection[int]:
+def _expired_ids(base: IcebergTable, cutoff: float) -> Collection[int]:
     """Return all snapshots except the current one whose version is older than a Unix time, or unknown."""
-    current = base.metadata.current_snapshot_id
-    times = {each.snapshot_id: found.timestamp if (found := published(each)) else 0 for each in base.metadata.snapshots}
-    return [number for number, committed in times.items() if committed < oldest * 1000 and number != current]
+    current_id = base.metadata.current_snapshot_id
+    times = {
+        each.snapshot_id: version.timestamp if (version := read_summary(each)) else 0
+        for each in base.metadata.snapshots
+    }
+    return [
+        snapshot_id
+        for snapshot_id, committed in times.items()
+        if committed < cutoff * 1000 and snapshot_id != current_id
+    ]
 
 
-def _orphans(target: Target, base: IcebergTable, oldest: float) -> list[str]:
+def _orphans(target: Target, base: IcebergTable, cutoff: float) -> list[str]:
     """Return unreferenced files older than a time: leftovers of publishers that were killed or lost a race."""
     pages = target.opened.lake.store.pages(f"{target.table.name}/{METADATA_FOLDER}/")
-    old = [target.io.location(each.name) for page in pages for each in page if each.modified.timestamp() < oldest]
-    needed = needed_files(target.io, base.metadata_location, base.metadata) if old else set()
-    return [each for each in old if each not in needed]
+    locations = [target.io.location(each.name) for page in pages for each in page if each.modified.timestamp() < cutoff]
+    needed_locations = needed_files(target.io, base.metadata_location, base.metadata) if locations else set()
+    return [each for each in locations if each not in needed_locations]

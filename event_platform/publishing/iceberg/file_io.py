@@ -13,13 +13,13 @@ from event_platform.events.errors import MissingError, SettingError
 from event_platform.storage.storage import Storage
 from event_platform.storage.uris import split_uri
 
-#: Properties of the catalog by which this module is given the lake.
-_ROOT, _OPTION = "event-platform.lake", "event-platform.lake.option."
+#: Properties of the catalog that describe the lake: its root, and the prefix of its options.
+_ROOT_PROPERTY, _OPTION_PREFIX = "event-platform.lake", "event-platform.lake.option."
 
-#: Files that this process has read or written and may soon read again. Each is written once, under a name of its own.
-_KEPT: OrderedDict[str, bytes] = OrderedDict()
-_KEEPING = Lock()
-_MOST, _LARGEST = 512, 1 << 20
+#: Files that this process has read or written and may soon read again. A file never changes: each write has a new name.
+_CACHE: OrderedDict[str, bytes] = OrderedDict()
+_CACHE_LOCK = Lock()
+_MAX_FILES, _MAX_FILE_BYTES = 512, 1 << 20
 
 
 class OutsideError(FileNotFoundError):
@@ -39,8 +39,8 @@ def location_of(lake: Storage) -> str:
 
 def lake_properties(lake: Storage) -> dict[str, str]:
     """Return the properties of a catalog whose files are in a lake. They may contain credentials."""
-    options = {f"{_OPTION}{name}": value for name, value in lake.options.items()}
-    return {"py-io-impl": f"{__name__}.{LakeFileIO.__name__}", _ROOT: lake.root, **options}
+    options = {f"{_OPTION_PREFIX}{name}": value for name, value in lake.options.items()}
+    return {"py-io-impl": f"{__name__}.{LakeFileIO.__name__}", _ROOT_PROPERTY: lake.root, **options}
 
 
 class LakeFileIO(FileIO):
@@ -49,8 +49,12 @@ class LakeFileIO(FileIO):
     def __init__(self, properties: Properties = EMPTY_DICT) -> None:
         """Take the lake from the properties."""
         super().__init__(properties)
-        options = {name.removeprefix(_OPTION): each for name, each in properties.items() if name.startswith(_OPTION)}
-        self.lake = _lake(properties[_ROOT], tuple(sorted(options.items())))
+        options = {
+            name.removeprefix(_OPTION_PREFIX): each
+            for name, each in properties.items()
+            if name.startswith(_OPTION_PREFIX)
+        }
+        self.lake = _lake(properties[_ROOT_PROPERTY], tuple(sorted(options.items())))
         self._root = location_of(self.lake)
 
     def location(self, name: str) -> str:
@@ -114,9 +118,9 @@ class LakeInputFile(InputFile):
 
     def _data(self) -> bytes:
         key = _key(self._lake, self._uri)
-        if (data := _KEPT.get(key)) is None:
+        if (data := _CACHE.get(key)) is None:
             data = self._lake.read(self._uri)
-            _keep(key, data)
+            _cache(key, data)
         return data
 
 
@@ -145,11 +149,11 @@ class LakeOutputFile(OutputFile):
         return _Upload(self)
 
     def store(self, data: bytes) -> None:
-        """Write the file. It outlasts a power cut as Delta's own log does: in a bucket."""
+        """Write the file. As with Delta's log, only a bucket guarantees that it survives a power cut."""
         uri = self._io.uri(self.location)
         self._io.lake.write(uri, data)
         self._size = len(data)
-        _keep(_key(self._io.lake, uri), data)
+        _cache(_key(self._io.lake, uri), data)
 
 
 class _Upload(BytesIO):
@@ -182,10 +186,10 @@ def _key(lake: Storage, uri: str) -> str:
     return f"{lake.options.get('endpoint', '')} {uri}"
 
 
-def _keep(key: str, data: bytes) -> None:
-    if len(data) > _LARGEST:
+def _cache(key: str, data: bytes) -> None:
+    if len(data) > _MAX_FILE_BYTES:
         return
-    with _KEEPING:
-        _KEPT[key] = data
-        if len(_KEPT) > _MOST:
-            _KEPT.popitem(last=False)
+    with _CACHE_LOCK:
+        _CACHE[key] = data
+        if len(_CACHE) > _MAX_FILES:
+            _CACHE.popitem(last=False)

@@ -20,11 +20,11 @@ from event_platform.events.errors import TableError
 from event_platform.lake.tables import Table
 from event_platform.publishing.iceberg.delta import file_name
 
-#: As many digits as a decimal has in either format.
-_EXACT = Context(prec=38)
+#: The most digits of a decimal in Delta and in Iceberg.
+_DECIMAL_CONTEXT = Context(prec=38)
 
 #: Precision that Delta's writers cut from times in statistics, which are in milliseconds.
-_CUT = timedelta(microseconds=999)
+_TRUNCATION = timedelta(microseconds=999)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def data_file(table: Table, location: str, row: Mapping[str, Any], schema: Schem
     path = f"{location}/{file_name(row['path'])}"
     rows = _rows(table, row)
     metrics = Metrics()
-    _measure(metrics, schema.fields, rows, *(row.get(name) or {} for name in ("null_count", "min", "max")))
+    _add_metrics(metrics, schema.fields, rows, *(row.get(name) or {} for name in ("null_count", "min", "max")))
     return DataFile.from_args(
         content=DataFileContent.DATA,
         file_path=path,
@@ -81,7 +81,7 @@ def _internal(value: Any) -> Any:
     return date_to_days(value) if hasattr(value, "toordinal") else value
 
 
-def _measure(
+def _add_metrics(
     metrics: Metrics,
     fields: tuple[types.NestedField, ...],
     rows: int,
@@ -91,28 +91,28 @@ def _measure(
 ) -> None:
     """Add the statistics of some fields, and of the fields of objects among them."""
     for each in fields:
-        of_field = nulls.get(each.name), minima.get(each.name), maxima.get(each.name)
+        statistics = nulls.get(each.name), minima.get(each.name), maxima.get(each.name)
         if isinstance(each.field_type, types.StructType):
-            _measure(metrics, each.field_type.fields, rows, *(found or {} for found in of_field))
+            _add_metrics(metrics, each.field_type.fields, rows, *(values or {} for values in statistics))
         elif isinstance(each.field_type, types.PrimitiveType):
-            _measure_field(metrics, each.field_id, each.field_type, rows, *of_field)
+            _add_field_metrics(metrics, each.field_id, each.field_type, rows, *statistics)
 
 
-def _measure_field(
-    metrics: Metrics, number: int, dtype: types.PrimitiveType, rows: int, nulls: Any, lower: Any, upper: Any
+def _add_field_metrics(
+    metrics: Metrics, field_id: int, dtype: types.PrimitiveType, rows: int, nulls: Any, lower: Any, upper: Any
 ) -> None:
     if nulls is not None:
-        metrics.values[number], metrics.nulls[number] = rows, nulls
+        metrics.values[field_id], metrics.nulls[field_id] = rows, nulls
     if (low := _bound(dtype, lower)) is not None:
-        metrics.lower[number] = low
-    if (high := _bound(dtype, _uncut(upper))) is not None:
-        metrics.upper[number] = high
+        metrics.lower[field_id] = low
+    if (high := _bound(dtype, _widen_upper(upper))) is not None:
+        metrics.upper[field_id] = high
 
 
-def _uncut(upper: Any) -> Any:
+def _widen_upper(upper: Any) -> Any:
     """Return an upper bound that covers the value before its writer truncated it to milliseconds."""
-    is_cut = isinstance(upper, datetime) and not upper.microsecond % 1000
-    return upper + _CUT if is_cut else upper  # datetime.max at most
+    is_truncated = isinstance(upper, datetime) and not upper.microsecond % 1000
+    return upper + _TRUNCATION if is_truncated else upper  # datetime.max at most
 
 
 def _bound(dtype: types.PrimitiveType, value: Any) -> bytes | None:
@@ -120,5 +120,5 @@ def _bound(dtype: types.PrimitiveType, value: Any) -> bytes | None:
     if value is None or isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(dtype, types.DecimalType):
-        value = Decimal(value).quantize(Decimal(1).scaleb(-dtype.scale), context=_EXACT)
+        value = Decimal(value).quantize(Decimal(1).scaleb(-dtype.scale), context=_DECIMAL_CONTEXT)
     return bytes(to_bytes(dtype, value))

@@ -57,29 +57,29 @@ class Layout:
     properties: dict[str, str]
 
 
-def layout_of(target: Target, delta: DeltaVersion, known: TableMetadata | None) -> Layout:
+def layout_of(target: Target, delta: DeltaVersion, metadata: TableMetadata | None) -> Layout:
     """Return the layout for a version. Raises TableError if Iceberg does not support one of its columns."""
-    numbered = with_field_ids(delta.delta.schema())
-    schema_id = 0 if known is None else max(each.schema_id for each in known.schemas) + 1
-    schema = to_iceberg(target.table.name, numbered, field_ids(numbered), schema_id)
-    schema = _known(schema, [] if known is None else known.schemas)
-    return Layout(schema, _spec(schema, delta.partition_columns, known), _properties(target, delta, schema))
+    schema_with_ids = with_field_ids(delta.delta.schema())
+    schema_id = 0 if metadata is None else max(each.schema_id for each in metadata.schemas) + 1
+    schema = to_iceberg(target.table.name, schema_with_ids, field_ids(schema_with_ids), schema_id)
+    schema = _existing_schema(schema, [] if metadata is None else metadata.schemas)
+    return Layout(schema, _spec(schema, delta.partition_columns, metadata), _properties(target, delta, schema))
 
 
-def _known(schema: Schema, schemas: Sequence[Schema]) -> Schema:
-    """Return the equal schema with its id; the schema itself if there is none."""
+def _existing_schema(schema: Schema, schemas: Sequence[Schema]) -> Schema:
+    """Return the last schema of `schemas` that is equal, with its id; `schema` itself if none is."""
     return next((each for each in reversed(schemas) if each == schema), schema)
 
 
-def _spec(schema: Schema, columns: Sequence[str], known: TableMetadata | None) -> PartitionSpec:
+def _spec(schema: Schema, columns: Sequence[str], metadata: TableMetadata | None) -> PartitionSpec:
     sources = [(schema.find_field(name).field_id, name) for name in columns]
-    specs = [] if known is None else known.partition_specs
+    specs = [] if metadata is None else metadata.partition_specs
     for each in specs:
         if [(field.source_id, field.name) for field in each.fields] == sources:
             return each
-    first = max((known.last_partition_id or 0) if known else 0, PARTITION_FIELD_ID_START - 1) + 1
+    first_id = max((metadata.last_partition_id or 0) if metadata else 0, PARTITION_FIELD_ID_START - 1) + 1
     fields = [
-        PartitionField(source_id=source, field_id=first + number, transform=IdentityTransform(), name=name)
+        PartitionField(source_id=source, field_id=first_id + number, transform=IdentityTransform(), name=name)
         for number, (source, name) in enumerate(sources)
     ]
     return PartitionSpec(*fields, spec_id=max((each.spec_id for each in specs), default=-1) + 1)
@@ -111,17 +111,17 @@ def create_updates(target: Target, layout: Layout) -> list[TableUpdate]:
     ]
 
 
-def change_updates(known: TableMetadata, layout: Layout) -> list[TableUpdate]:
+def change_updates(metadata: TableMetadata, layout: Layout) -> list[TableUpdate]:
     """Return the updates that give the metadata of a table a layout; empty if they have it."""
     schema, spec = layout.schema, layout.spec
     updates: list[TableUpdate] = []
-    if schema.schema_id not in {each.schema_id for each in known.schemas}:
+    if schema.schema_id not in {each.schema_id for each in metadata.schemas}:
         updates += [model(AddSchemaUpdate, schema_=schema), model(SetCurrentSchemaUpdate, schema_id=-1)]
-    elif schema.schema_id != known.current_schema_id:
+    elif schema.schema_id != metadata.current_schema_id:
         updates.append(model(SetCurrentSchemaUpdate, schema_id=schema.schema_id))
-    if spec.spec_id not in {each.spec_id for each in known.partition_specs}:
+    if spec.spec_id not in {each.spec_id for each in metadata.partition_specs}:
         updates += [AddPartitionSpecUpdate(spec=spec), model(SetDefaultSpecUpdate, spec_id=-1)]
-    elif spec.spec_id != known.default_spec_id:
+    elif spec.spec_id != metadata.default_spec_id:
         updates.append(model(SetDefaultSpecUpdate, spec_id=spec.spec_id))
-    changed = {name: value for name, value in layout.properties.items() if known.properties.get(name) != value}
-    return [*updates, SetPropertiesUpdate(updates=changed)] if changed else updates
+    properties = {name: value for name, value in layout.properties.items() if metadata.properties.get(name) != value}
+    return [*updates, SetPropertiesUpdate(updates=properties)] if properties else updates

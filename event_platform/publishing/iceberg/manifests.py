@@ -35,7 +35,7 @@ from event_platform.events.errors import EventPlatformError
 from event_platform.publishing.iceberg.models import model
 
 #: Number of small manifests that are merged into one, and the size in bytes from which one is not small.
-_MERGED, _SMALL = 20, 256 << 10
+_MERGE_COUNT, _SMALL_BYTES = 20, 256 << 10
 
 _FORMAT: Literal[2] = 2
 _CODEC: Literal["deflate"] = "deflate"
@@ -45,7 +45,7 @@ class MissingFileError(Exception):
     """A file to remove is in no manifest: the changes in the log do not start from the files in Iceberg."""
 
 
-class DamagedError(Exception):
+class DamagedManifestError(Exception):
     """A manifest, or a list of manifests, is missing or damaged."""
 
 
@@ -60,11 +60,11 @@ class Files:
 
 
 @dataclass
-class Staged:
+class StagedSnapshot:
     """A snapshot that is written and not committed yet."""
 
     snapshot: Snapshot
-    written: list[str]
+    files: list[str]
 
     @property
     def file_count(self) -> int:
@@ -83,48 +83,51 @@ class Plan:
 
 
 def read_manifests(io: FileIO, snapshot: Snapshot | None) -> list[ManifestFile]:
-    """Return the manifests of a snapshot, without reading their entries. Raises DamagedError."""
-    with _expect_whole():
+    """Return the manifests of a snapshot, without reading their entries. Raises DamagedManifestError."""
+    with _translate_errors():
         return [] if snapshot is None else snapshot.manifests(io)
 
 
 def live_files(io: FileIO, snapshot: Snapshot | None) -> set[str]:
-    """Return the locations of the files of a snapshot. Raises DamagedError."""
+    """Return the locations of the files of a snapshot. Raises DamagedManifestError."""
     return {entry.data_file.file_path for each in read_manifests(io, snapshot) for entry in _entries(io, each)}
 
 
 def _entries(io: FileIO, manifest: ManifestFile) -> list[ManifestEntry]:
-    with _expect_whole():
+    with _translate_errors():
         return manifest.fetch_manifest_entry(io)
 
 
 @contextmanager
-def _expect_whole() -> Iterator[None]:
-    """Raise DamagedError for the errors of an Avro reader, but not for errors of the store."""
+def _translate_errors() -> Iterator[None]:
+    """Raise DamagedManifestError for the errors of an Avro reader, but not for errors of the store."""
     try:
         yield
     except (EventPlatformError, MemoryError):
         raise
     except Exception as error:
-        raise DamagedError from error
+        raise DamagedManifestError from error
 
 
-def stage(files: Files, parent: Snapshot | None, sequence_number: int, plan: Plan) -> Staged:
-    """Write a snapshot on top of another one (None: the first snapshot). Raises MissingFileError and DamagedError."""
-    snapshot_id, commit = _new_id(), uuid.uuid4()
+def stage(files: Files, parent: Snapshot | None, sequence_number: int, plan: Plan) -> StagedSnapshot:
+    """Write a snapshot on top of another one (None: the first snapshot).
+
+    Raises MissingFileError and DamagedManifestError.
+    """
+    snapshot_id, commit_id = _new_id(), uuid.uuid4()
     parent_id = None if parent is None else parent.snapshot_id
     manifests = [each for each in read_manifests(files.io, parent) if _has_files(each)]
-    rewritten = _rewritten(files, manifests, plan)
-    removed = [entry.data_file for entry in rewritten.removed]
+    replacement = _replacement(files, manifests, plan)
+    removed = [entry.data_file for entry in replacement.removed_entries]
     if len(removed) < len(plan.removed):
         raise MissingFileError
-    kept = [each for each in manifests if each not in rewritten.manifests]
-    written = _write_manifest(files, f"{files.folder}/{commit}-m0.avro", snapshot_id, plan.added, rewritten)
-    name = f"{files.folder}/snap-{snapshot_id}-0-{commit}.avro"
+    unchanged_manifests = [each for each in manifests if each not in replacement.manifests]
+    new_manifests = _write_manifest(files, f"{files.folder}/{commit_id}-m0.avro", snapshot_id, plan.added, replacement)
+    name = f"{files.folder}/snap-{snapshot_id}-0-{commit_id}.avro"
     with write_manifest_list(
         _FORMAT, files.io.new_output(name), snapshot_id, parent_id, sequence_number, _CODEC
     ) as writer:
-        writer.add_manifests([*written, *kept])
+        writer.add_manifests([*new_manifests, *unchanged_manifests])
     summary = _summary(plan, removed, parent)
     snapshot = model(
         Snapshot,
@@ -135,51 +138,51 @@ def stage(files: Files, parent: Snapshot | None, sequence_number: int, plan: Pla
         summary=summary,
         schema_id=files.schema.schema_id,
     )
-    return Staged(snapshot, [name, *(each.manifest_path for each in written)])
+    return StagedSnapshot(snapshot, [name, *(each.manifest_path for each in new_manifests)])
 
 
 @dataclass
-class _Rewritten:
+class _Replacement:
     """Manifests that a snapshot replaces, with their unchanged and removed entries."""
 
     manifests: list[ManifestFile] = field(default_factory=list)
-    kept: list[ManifestEntry] = field(default_factory=list)
-    removed: list[ManifestEntry] = field(default_factory=list)
+    live_entries: list[ManifestEntry] = field(default_factory=list)
+    removed_entries: list[ManifestEntry] = field(default_factory=list)
 
     def read(self, manifest: ManifestFile, io: FileIO, removed: Collection[str]) -> Self:
         for entry in _entries(io, manifest):
-            (self.removed if entry.data_file.file_path in removed else self.kept).append(entry)
+            (self.removed_entries if entry.data_file.file_path in removed else self.live_entries).append(entry)
         self.manifests.append(manifest)
         return self
 
 
-def _rewritten(files: Files, manifests: Sequence[ManifestFile], plan: Plan) -> _Rewritten:
+def _replacement(files: Files, manifests: Sequence[ManifestFile], plan: Plan) -> _Replacement:
     """Return the manifests with files to remove and, if there are many small ones, these as well."""
-    found = _Rewritten()
+    replacement = _Replacement()
     for manifest in manifests if plan.removed else []:
-        read = _Rewritten().read(manifest, files.io, plan.removed)
-        if read.removed:
-            found.manifests.append(manifest)
-            found.kept += read.kept
-            found.removed += read.removed
-    small = [each for each in manifests if each.manifest_length < _SMALL and each not in found.manifests]
-    if len(small) + 1 >= _MERGED:
+        one = _Replacement().read(manifest, files.io, plan.removed)
+        if one.removed_entries:
+            replacement.manifests.append(manifest)
+            replacement.live_entries += one.live_entries
+            replacement.removed_entries += one.removed_entries
+    small = [each for each in manifests if each.manifest_length < _SMALL_BYTES and each not in replacement.manifests]
+    if len(small) + 1 >= _MERGE_COUNT:
         for manifest in small:
-            found.read(manifest, files.io, ())
-    return found
+            replacement.read(manifest, files.io, ())
+    return replacement
 
 
 def _write_manifest(
-    files: Files, name: str, snapshot_id: int, added: Sequence[DataFile], rewritten: _Rewritten
+    files: Files, name: str, snapshot_id: int, added: Sequence[DataFile], replacement: _Replacement
 ) -> list[ManifestFile]:
-    if not (added or rewritten.manifests):
+    if not (added or replacement.manifests):
         return []
     with write_manifest(_FORMAT, files.spec, files.schema, files.io.new_output(name), snapshot_id, _CODEC) as writer:
         for file in added:
             writer.add(ManifestEntry.from_args(status=ManifestEntryStatus.ADDED, data_file=file))
-        for entry in rewritten.kept:
+        for entry in replacement.live_entries:
             writer.existing(entry)
-        for entry in rewritten.removed:
+        for entry in replacement.removed_entries:
             writer.delete(entry)
     return [writer.to_manifest_file()]
 

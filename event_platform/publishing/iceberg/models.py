@@ -7,5 +7,8 @@ M = TypeVar("M")
 
 
 def model(kind: Callable[..., M], **fields: Any) -> M:
-    """Return an object of a model of pyiceberg, by the names of its fields: type checkers know their aliases alone."""
+    """Return an object of a model of pyiceberg, from its fields by name.
+
+    Type checkers accept only the aliases of these names.
+    """
     return kind(**fields)

@@ -26,30 +26,30 @@ from event_platform.publishing.iceberg.delta import Changes, DeltaVersion, file_
 from event_platform.publishing.iceberg.files import data_file
 from event_platform.publishing.iceberg.layout import Layout, change_updates, create_updates, layout_of
 from event_platform.publishing.iceberg.manifests import (
-    DamagedError,
+    DamagedManifestError,
     Files,
     MissingFileError,
     Plan,
-    Staged,
+    StagedSnapshot,
     live_files,
     stage,
 )
 from event_platform.publishing.iceberg.models import model
 from event_platform.publishing.iceberg.publication import Outcome
 from event_platform.publishing.iceberg.schema import changed_types, has_same_ids
-from event_platform.publishing.iceberg.summary import Published, published, summary_of
+from event_platform.publishing.iceberg.summary import PublishedVersion, read_summary, summary_of
 from event_platform.publishing.iceberg.target import Target, until_committed
 
-#: Snapshots of a table: with more than the first number, all but the newest are dropped. The history is Delta's.
-_MOST, _KEPT = 20, 10
+#: A table with this many snapshots is cut to the newest ones, the second number. Delta keeps the history.
+_MAX_SNAPSHOTS, _SNAPSHOTS_AFTER_DROP = 20, 10
 
 
 def published_version(target: Target) -> int | None:
     """Return the published version of a Delta table; None if there is none. Errors as for `Target.load`."""
     base = target.load()
-    found = None if base is None else published(base.current_snapshot())
+    version = None if base is None else read_summary(base.current_snapshot())
     delta = latest_version(target.table)
-    return found.version if found and delta and _is_of(found, delta) else None
+    return version.version if version and delta and _continues(version, delta) else None
 
 
 def publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
@@ -63,7 +63,7 @@ def publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
 
 
 def _publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
-    base = target.load()  # before Delta: what is published then is not ahead, unless Delta went back
+    base = target.load()  # before Delta: so Iceberg is ahead only if Delta was restored to an earlier version
     delta = latest_version(target.table)
     if delta is None:
         return Outcome.NO_TABLE_YET, None
@@ -76,15 +76,15 @@ def _publish(target: Target, *, verify: bool) -> tuple[Outcome, int | None]:
 
 
 def _is_published(base: IcebergTable, delta: DeltaVersion) -> bool:
-    found = published(base.current_snapshot())
-    return found is not None and found.version == delta.version and _is_of(found, delta)
+    version = read_summary(base.current_snapshot())
+    return version is not None and version.version == delta.version and _continues(version, delta)
 
 
-def _is_of(found: Published, delta: DeltaVersion) -> bool:
+def _continues(version: PublishedVersion, delta: DeltaVersion) -> bool:
     """Return whether the log continues the published version, and is not another table's or restored from a backup."""
-    if found.table_id != delta.table_id or found.version > delta.version:
+    if version.table_id != delta.table_id or version.version > delta.version:
         return False
-    return delta.timestamp_of(found.version) in {found.timestamp, None}
+    return delta.timestamp_of(version.version) in {version.timestamp, None}
 
 
 @dataclass(frozen=True)
@@ -94,83 +94,83 @@ class _Publisher:
     target: Target
     base: IcebergTable | None
     delta: DeltaVersion
-    is_damaged: bool = False  # what the Iceberg table has is not to be read
+    is_damaged: bool = False  # the manifests of the Iceberg table cannot be read
 
     def is_whole(self, *, is_published: bool) -> bool:
         """Return whether the manifests can be read, and name the files of this version if it is published."""
         try:
-            live = live_files(self.target.io, self._parent)
-        except DamagedError:
+            live_locations = live_files(self.target.io, self._parent)
+        except DamagedManifestError:
             return False
-        return not is_published or live == set(map(self._location, self.delta.paths))
+        return not is_published or live_locations == set(map(self._location, self.delta.paths))
 
     def publish(self) -> Outcome:
-        layout = self._kept_layout() or layout_of(self.target, self.delta, self._known)
+        layout = self._current_layout() or layout_of(self.target, self.delta, self._metadata)
         try:
-            is_rebuilt = self._known is not None and self._must_rebuild(self._known, layout)
-            staged = self._stage_all(layout) if is_rebuilt or self._known is None else self._stage_changes(layout)
-        except DamagedError:
+            is_rebuilt = self._metadata is not None and self._must_rebuild(self._metadata, layout)
+            staged = self._stage_all(layout) if is_rebuilt or self._metadata is None else self._stage_changes(layout)
+        except DamagedManifestError:
             is_rebuilt, staged = True, self._stage_all(layout)
-        dropped = self._dropped(all_of_them=is_rebuilt)
+        dropped_ids = self._ids_to_drop(all_of_them=is_rebuilt)
         try:
-            after = self._commit(layout, staged.snapshot, dropped)
+            after = self._commit(layout, staged.snapshot, dropped_ids)
         except (CommitFailedException, TableAlreadyExistsError):
-            self._delete(staged.written)
+            self._delete(staged.files)
             raise
-        if self._known is None:
+        if self._metadata is None:
             return Outcome.CREATED
-        self._delete(dropped_files(self.target.io, self._known, after))
+        self._delete(dropped_files(self.target.io, self._metadata, after))
         return Outcome.REBUILT if is_rebuilt else Outcome.CAUGHT_UP
 
     @property
-    def _known(self) -> TableMetadata | None:
+    def _metadata(self) -> TableMetadata | None:
         return None if self.base is None else self.base.metadata
 
     @property
     def _parent(self) -> Snapshot | None:
         return None if self.base is None else self.base.current_snapshot()
 
-    def _kept_layout(self) -> Layout | None:
-        """Return the table's layout if there is no sign of a change; making another layout takes long."""
-        if self._known is None or self._changes is None or self._changes.has_new_schema:
+    def _current_layout(self) -> Layout | None:
+        """Return the table's present layout; None if the schema may have changed. Making a layout takes long."""
+        if self._metadata is None or self._changes is None or self._changes.has_new_schema:
             return None
-        return Layout(self._known.schema(), self._known.spec(), {})
+        return Layout(self._metadata.schema(), self._metadata.spec(), {})
 
     @cached_property
     def _changes(self) -> Changes | None:
         """The changes in the log since the published version; None if the log does not continue from it."""
-        before = published(self._parent)
-        return self.delta.changes_since(before.version) if before and _is_of(before, self.delta) else None
+        before = read_summary(self._parent)
+        return self.delta.changes_since(before.version) if before and _continues(before, self.delta) else None
 
-    def _must_rebuild(self, known: TableMetadata, layout: Layout) -> bool:
+    def _must_rebuild(self, metadata: TableMetadata, layout: Layout) -> bool:
         """Return whether all files must be replaced.
 
         Raises TableError if they must, and readers would misread the table.
         """
-        before = published(self._parent)
+        before = read_summary(self._parent)
         if self.is_damaged or before is None or before.table_id != self.delta.table_id:
             return True
-        if layout.schema is known.schema():
+        if layout.schema is metadata.schema():
             return False
-        changed = changed_types(known.schema(), layout.schema)
-        if not has_same_ids(known.schema(), layout.schema):
-            if not before.has_ids:  # the log has got them since; no file has others
+        changes = changed_types(metadata.schema(), layout.schema)
+        if not has_same_ids(metadata.schema(), layout.schema):
+            if not before.has_ids:  # Delta assigned the ids after that publication: no file has other ids
                 return True
-            changed.append("the ids of fields")
-        if changed and self._has_old_files():
+            changes.append("the ids of fields")
+        if changes and self._has_old_files():
             raise TableError(
-                f"{self.target.table.name}: changed while older files stay: {', '.join(changed)}. Iceberg reads these "
+                f"{self.target.table.name}: changed while older files stay: {', '.join(changes)}. Iceberg reads these "
                 "by the new type and fails: give the property a new column with x-column, or rebuild all partitions"
             )
-        return bool(changed) or layout.spec.spec_id != known.default_spec_id
+        return bool(changes) or layout.spec.spec_id != metadata.default_spec_id
 
     def _has_old_files(self) -> bool:
         return not live_files(self.target.io, self._parent).isdisjoint(map(self._location, self.delta.paths))
 
-    def _stage_all(self, layout: Layout) -> Staged:
+    def _stage_all(self, layout: Layout) -> StagedSnapshot:
         return self._stage(layout, None, self._data_files(layout, None), [])
 
-    def _stage_changes(self, layout: Layout) -> Staged:
+    def _stage_changes(self, layout: Layout) -> StagedSnapshot:
         """Stage the changes in the log; if these do not lead to Delta's files, stage all differences instead."""
         if self._changes is not None:
             with suppress(MissingFileError):
@@ -178,16 +178,16 @@ class _Publisher:
                 staged = self._stage(layout, self._parent, self._data_files(layout, self._changes.added), removed)
                 if staged.file_count == self.delta.file_count:
                     return staged
-                self._delete(staged.written)
-        live, paths = live_files(self.target.io, self._parent), self.delta.paths
-        removed = live - set(map(self._location, paths))
-        added = [path for path in paths if self._location(path) not in live]
+                self._delete(staged.files)
+        live_locations, paths = live_files(self.target.io, self._parent), self.delta.paths
+        removed = live_locations - set(map(self._location, paths))
+        added = [path for path in paths if self._location(path) not in live_locations]
         return self._stage(layout, self._parent, self._data_files(layout, added), removed)
 
     def _stage(
         self, layout: Layout, parent: Snapshot | None, added: list[DataFile], removed: Collection[str]
-    ) -> Staged:
-        number = 1 if self._known is None else self._known.next_sequence_number()
+    ) -> StagedSnapshot:
+        number = 1 if self._metadata is None else self._metadata.next_sequence_number()
         files = Files(self.target.io, self.target.metadata_folder, layout.schema, layout.spec)
         return stage(files, parent, number, Plan(added, removed, summary_of(self.delta)))
 
@@ -198,28 +198,30 @@ class _Publisher:
     def _location(self, path: str) -> str:
         return f"{self.target.location}/{file_name(path)}"
 
-    def _dropped(self, *, all_of_them: bool) -> list[int]:
-        """Return the snapshots to drop in the same commit."""
-        if self._known is None:
+    def _ids_to_drop(self, *, all_of_them: bool) -> list[int]:
+        """Return the ids of the snapshots to drop in the same commit."""
+        if self._metadata is None:
             return []
-        snapshots = sorted(self._known.snapshots, key=lambda each: each.sequence_number or 0)
+        snapshots = sorted(self._metadata.snapshots, key=lambda each: each.sequence_number or 0)
         if all_of_them:
             return [each.snapshot_id for each in snapshots]
-        named = {ref.snapshot_id for name, ref in self._known.refs.items() if name != MAIN_BRANCH}
-        old = snapshots[: -(_KEPT - 1)] if len(snapshots) >= _MOST else []
-        return [each.snapshot_id for each in old if each.snapshot_id not in named]
+        named_ids = {ref.snapshot_id for name, ref in self._metadata.refs.items() if name != MAIN_BRANCH}
+        old_snapshots = snapshots[: -(_SNAPSHOTS_AFTER_DROP - 1)] if len(snapshots) >= _MAX_SNAPSHOTS else []
+        return [each.snapshot_id for each in old_snapshots if each.snapshot_id not in named_ids]
 
-    def _commit(self, layout: Layout, snapshot: Snapshot, dropped: list[int]) -> TableMetadata:
-        updates = create_updates(self.target, layout) if self._known is None else change_updates(self._known, layout)
+    def _commit(self, layout: Layout, snapshot: Snapshot, dropped_ids: list[int]) -> TableMetadata:
+        updates = (
+            create_updates(self.target, layout) if self._metadata is None else change_updates(self._metadata, layout)
+        )
         updates += [AddSnapshotUpdate(snapshot=snapshot), _as_main(snapshot)]
-        if dropped:
-            updates.append(model(RemoveSnapshotsUpdate, snapshot_ids=dropped))
-        if self._known is not None and len(dropped) == len(self._known.snapshots):
-            updates += _drop_others(self._known, layout)
+        if dropped_ids:
+            updates.append(model(RemoveSnapshotsUpdate, snapshot_ids=dropped_ids))
+        if self._metadata is not None and len(dropped_ids) == len(self._metadata.snapshots):
+            updates += _drop_unused(self._metadata, layout)
         return self.target.commit(self.base, updates)
 
     def _delete(self, files: list[str]) -> None:
-        with suppress(StorageError):  # what stays is deleted before the next vacuum
+        with suppress(StorageError):  # files that remain are deleted before the next vacuum
             self.target.io.delete_files(files)
 
 
@@ -229,9 +231,9 @@ def _as_main(snapshot: Snapshot) -> TableUpdate:
     )
 
 
-def _drop_others(known: TableMetadata, layout: Layout) -> list[TableUpdate]:
+def _drop_unused(metadata: TableMetadata, layout: Layout) -> list[TableUpdate]:
     """Drop the partition specs and schemas that no snapshot uses: their ids may belong to other columns by now."""
-    specs = [each.spec_id for each in known.partition_specs if each.spec_id != layout.spec.spec_id]
-    schemas = [each.schema_id for each in known.schemas if each.schema_id != layout.schema.schema_id]
+    specs = [each.spec_id for each in metadata.partition_specs if each.spec_id != layout.spec.spec_id]
+    schemas = [each.schema_id for each in metadata.schemas if each.schema_id != layout.schema.schema_id]
     updates: list[TableUpdate] = [model(RemovePartitionSpecsUpdate, spec_ids=specs)] if specs else []
     return [*updates, model(RemoveSchemasUpdate, schema_ids=schemas)] if schemas else updates

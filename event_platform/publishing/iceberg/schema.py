@@ -88,7 +88,7 @@ def _type(table: str, name: str, dtype: DeltaType, ids: Mapping[str, int]) -> ty
 def has_same_ids(old: Schema, new: Schema) -> bool:
     """Return whether names and ids that are in both schemas belong to the same fields."""
     numbers, names = dict(_ids(old)), {number: name for name, number in _ids(old)}
-    return all(numbers.get(name, each) == each and names.get(each, name) == name for name, each in _ids(new))
+    return all(numbers.get(name, number) == number and names.get(number, name) == name for name, number in _ids(new))
 
 
 def _ids(schema: Schema) -> Iterator[tuple[str, int]]:
@@ -109,7 +109,7 @@ def changed_types(old: Schema, new: Schema) -> list[str]:
 
 
 def _may_become(old: types.IcebergType, new: types.IcebergType) -> bool:
-    """Return whether readers widen the old type to the new one. Parts of nested types are looked at by themselves."""
+    """Return whether readers widen the old type to the new one. Parts of nested types are compared separately."""
     if isinstance(old, types.DecimalType) and isinstance(new, types.DecimalType):
         return old.scale == new.scale and old.precision <= new.precision
     if not (old.is_primitive and new.is_primitive):

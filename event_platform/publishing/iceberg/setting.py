@@ -41,9 +41,9 @@ class IcebergSetting:
     @property
     def secrets(self) -> list[str]:
         """Texts that no message may show, the longest first."""
-        found = [value for name, value in self.properties.items() if is_secret(name)]
+        values = [value for name, value in self.properties.items() if is_secret(name)]
         password = re.search(r"://[^/@]*:([^/@]+)@", self.uri or "")
-        return sorted([*found, *([password[1]] if password else [])], key=len, reverse=True)
+        return sorted([*values, *([password[1]] if password else [])], key=len, reverse=True)
 
     def table_prefix(self, glue_database: str | None) -> str:
         """Return the prefix of table names; not empty if Delta is registered in the same Glue database."""

@@ -13,7 +13,7 @@ _TABLE_ID, _VERSION, _TIMESTAMP, _HAS_IDS = "delta-table-id", "delta-version", "
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedVersion:
     """The Delta table and version in the summary of a snapshot."""
 
     table_id: str
@@ -22,13 +22,13 @@ class Published:
     has_ids: bool
 
 
-def published(snapshot: Snapshot | None) -> Published | None:
+def read_summary(snapshot: Snapshot | None) -> PublishedVersion | None:
     """Return the Delta version of a snapshot; None without a snapshot, or if the platform did not commit it."""
     summary = None if snapshot is None else snapshot.summary
     if summary is None or summary[_TABLE_ID] is None:
         return None
     version, timestamp = (int(summary[name] or 0) for name in (_VERSION, _TIMESTAMP))
-    return Published(str(summary[_TABLE_ID]), version, timestamp, summary[_HAS_IDS] == "true")
+    return PublishedVersion(str(summary[_TABLE_ID]), version, timestamp, summary[_HAS_IDS] == "true")
 
 
 def summary_of(delta: DeltaVersion) -> dict[str, str]:

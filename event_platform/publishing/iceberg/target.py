@@ -38,20 +38,20 @@ R = TypeVar("R")
 #: The name that pyiceberg's SQL catalog keeps with each table: readers open it by this name.
 CATALOG_NAME = "event_platform"
 
-#: Folder of metadata in a table's own. Delta's vacuum spares folders that begin with _.
+#: Folder of the metadata, in the folder of the table. Delta's vacuum ignores folders that begin with _.
 METADATA_FOLDER = "_iceberg"
 
 #: Number of attempts if other publishers commit at the same time. Every lost attempt is another publisher's success.
 _TRIES = 10
 
 #: Longest pause before the second try in seconds.
-_PAUSE = 0.2
+_LONGEST_PAUSE = 0.2
 
-#: pyiceberg loads the class by this name, with the properties in its own variables and files.
+#: pyiceberg imports this class by its name, and adds the properties of its environment variables and files.
 _REST = "event_platform.publishing.iceberg.rest.ImpatientRestCatalog"
 
 #: Seconds to wait for another process that writes to SQLite.
-_PATIENCE = 60
+_SQLITE_TIMEOUT = 60
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Target:
     def load(self) -> IcebergTable | None:
         """Return the Iceberg table; None if it does not exist. Raises TableError if something else has its name."""
         try:
-            found = self.opened.catalog.load_table(self.identifier)
+            table = self.opened.catalog.load_table(self.identifier)
         except NoSuchIcebergTableError as error:  # in Glue
             raise TableError(
                 f"the catalog has a table {self.name} that is not an Iceberg table. Give EVENT_PLATFORM_ICEBERG "
@@ -115,9 +115,9 @@ class Target:
             if isinstance(error, OutsideError):
                 raise self._other_table(str(error)) from error
             raise
-        if found.metadata.location.rstrip("/") != self.location:
-            raise self._other_table(found.metadata.location)
-        return found
+        if table.metadata.location.rstrip("/") != self.location:
+            raise self._other_table(table.metadata.location)
+        return table
 
     def _other_table(self, location: str) -> TableError:
         return TableError(
@@ -130,30 +130,30 @@ class Target:
 
         Raises CommitFailedException, or TableAlreadyExistsError, if another publisher was first.
         """
-        table = base if base is not None else self._nothing()
-        requirements = (AssertCreate(),) if base is None else _as_it_is(base.metadata)
+        table = base if base is not None else self._missing_table()
+        requirements = (AssertCreate(),) if base is None else _unchanged_requirements(base.metadata)
         return self.opened.catalog.commit_table(table, requirements, tuple(updates)).metadata
 
-    def _nothing(self) -> StagedTable:
-        """Return a table that is not there yet: only its name is looked at."""
+    def _missing_table(self) -> StagedTable:
+        """Return a table that does not exist yet. Only its name is used."""
         return StagedTable(self.identifier, TableMetadata, "", self.io, self.opened.catalog)  # type: ignore[arg-type]
 
 
-def _as_it_is(metadata: TableMetadata) -> tuple[TableRequirement, ...]:
+def _unchanged_requirements(metadata: TableMetadata) -> tuple[TableRequirement, ...]:
     is_same = AssertTableUUID(uuid=metadata.table_uuid)
     return is_same, model(AssertRefSnapshotId, ref=MAIN_BRANCH, snapshot_id=metadata.current_snapshot_id)
 
 
 def until_committed(table: Table, attempt: Callable[[], R]) -> R:
-    """Call `attempt`, which starts from the table's present state, until no other publisher is first.
+    """Call `attempt` until no other publisher commits first. It must start from the present state of the table.
 
-    Raises TableError.
+    Raises TableError after the last attempt.
     """
     for number in range(_TRIES):
         try:
             return attempt()
         except (CommitFailedException, CommitStateUnknownException, TableAlreadyExistsError):
-            time.sleep(random.uniform(0, _PAUSE * 2**number))  # noqa: S311 - no secret
+            time.sleep(random.uniform(0, _LONGEST_PAUSE * 2**number))  # noqa: S311 - no secret
     raise TableError(f"{table.name}: {_TRIES} times another publisher was first; publish again")
 
 
@@ -197,12 +197,12 @@ def _open_sqlite(properties: dict[str, str]) -> Catalog:
 
 
 def _write_ahead(engine: "Engine") -> None:
-    """Have SQLite append to a log: readers do not wait for writers then, and a commit is one write."""
+    """Turn on SQLite's write-ahead log: readers do not wait for writers, and a commit is one write."""
     from sqlalchemy import event  # noqa: PLC0415 - as above
 
     @event.listens_for(engine, "connect")
     def _(connection: object, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_PATIENCE * 1000}"):
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_SQLITE_TIMEOUT * 1000}"):
             connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
 
     engine.dispose()  # connections that were opened before

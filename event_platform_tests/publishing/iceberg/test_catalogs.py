@@ -103,7 +103,7 @@ def test_a_publication_to_a_bucket_takes_few_requests(
         assert lessons.publish().outcome is Outcome.CAUGHT_UP
         counts.append(requests_of_iceberg(proxy))
         assert len(proxy.requests()) <= 12
-        file_io._KEPT.clear()
+        file_io._CACHE.clear()
     assert counts == [["PUT"] * 3, ["GET"] * 2 + ["PUT"] * 3]
     lessons.require_equal_rows()
 
@@ -183,7 +183,7 @@ def test_metadata_that_are_damaged_fail_one_table(tmp_path: Path) -> None:
 def write(path: str, text: str) -> None:
     """Write a file that this process may have read."""
     Path(path).write_text(text)
-    file_io._KEPT.clear()
+    file_io._CACHE.clear()
 
 
 def test_a_lake_that_was_moved_or_damaged_is_published_again(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def damage(lessons: PublishedTable, pattern: str, kind: str) -> None:
     """Damage files of the metadata, and clear the caches of this process."""
     for path in (Path(lessons.uri) / "_iceberg").glob(pattern):
         DAMAGES[kind](path)
-    file_io._KEPT.clear()
+    file_io._CACHE.clear()
 
 
 def verify(lessons: PublishedTable) -> Publication:
@@ -93,7 +93,7 @@ def test_a_store_that_does_not_answer_is_no_damage(lessons: PublishedTable, monk
             raise StorageError("it does not answer")
         return read(self, uri, *more)
 
-    file_io._KEPT.clear()
+    file_io._CACHE.clear()
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "read", failing)
         found = verify(lessons)

@@ -132,7 +132,7 @@ def test_a_table_that_cannot_be_published_is_not_vacuumed(
         raise TableError("lessons: cannot be published")
 
     monkeypatch.setattr(publish, "layout_of", refused)
-    monkeypatch.setattr(publish._Publisher, "_kept_layout", lambda _: None)
+    monkeypatch.setattr(publish._Publisher, "_current_layout", lambda _: None)
     vacuumed = vacuum_lake(lessons, NOTHING)
     assert "cannot be published" in str(vacuumed.error)
     assert lessons.iceberg_rows()["n"].to_list() == [2, 3]
