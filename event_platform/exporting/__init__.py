@@ -1,1 +1,1 @@
-"""Files with which other tools read the lake: SQL for warehouses, and a dbt project."""
+"""Files for other tools: SQL for warehouses, a dbt project, data contracts, and a JSON Schema."""

@@ -15,12 +15,12 @@ from event_platform.lake.registry import QUALITY_REPORT, event_table_name
 MARKER = "Written by `event-platform export dbt`: do not edit, export again."
 
 #: Staging models of an earlier export, which are removed if their types left the catalog.
-OWNED = "models/staging/stg_*.sql"
+OWNED_FILES = "models/staging/stg_*.sql"
 
-#: `arguments` of tests came with this version.
-_VERSIONS = ">=1.10.5"
+#: Versions of dbt that know `arguments` of tests.
+_DBT_VERSIONS = ">=1.10.5"
 
-_OWNER = "event_platform"
+_EXPOSURE_OWNER = "event_platform"
 _COMPARABLE = {Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL, Kind.BOOLEAN}
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL}
 
@@ -39,17 +39,17 @@ def dbt_files(
     warehouse: Warehouse, relations: Sequence[Relation], event_types: Iterable[EventType], report_url: str | None
 ) -> dict[str, str]:
     """Return the files of a project by path: for each relation a source, and for those of event types a model."""
-    by_table = {event_table_name(event_type): event_type for event_type in event_types}
-    staged = [(relation, by_table[relation.table]) for relation in relations if relation.table in by_table]
+    types_by_table = {event_table_name(event_type): event_type for event_type in event_types}
+    models = [(relation, types_by_table[relation.table]) for relation in relations if relation.table in types_by_table]
     return {
         "dbt_project.yml": marked_yaml(MARKER, _project(warehouse)),
         "models/sources.yml": marked_yaml(
             MARKER, {"sources": [_source(warehouse, name, relations) for name in schemas_in(relations)]}
         ),
         "models/exposures.yml": marked_yaml(MARKER, {"exposures": list(_exposures(relations, report_url))}),
-        "models/staging/staging.yml": marked_yaml(MARKER, {"models": [_model(warehouse, *each) for each in staged]}),
+        "models/staging/staging.yml": marked_yaml(MARKER, {"models": [_model(warehouse, *each) for each in models]}),
         "tests/generic/in_range.sql": f"{{# {MARKER} #}}\n{_IN_RANGE}",
-        **{f"models/staging/{_model_name(each)}.sql": _model_sql(warehouse, each) for each, _ in staged},
+        **{f"models/staging/{_model_name(each)}.sql": _model_sql(warehouse, each) for each, _ in models},
     }
 
 
@@ -59,21 +59,21 @@ def as_jinja(text: str) -> str:
 
 
 def _project(warehouse: Warehouse) -> dict[str, Any]:
-    # A view over a late-binding view has to be one, too.
-    late = {"+bind": False} if warehouse.dialect.name == "redshift" else {}
+    # Redshift requires that a view over a late-binding view is late-binding, too.
+    late_binding = {"+bind": False} if warehouse.dialect.name == "redshift" else {}
     return {
         "name": "event_platform",
         "version": "1.0.0",
         "config-version": 2,
-        "require-dbt-version": _VERSIONS,
+        "require-dbt-version": _DBT_VERSIONS,
         "profile": "event_platform",
-        "models": {"event_platform": {"staging": {"+materialized": "view", **late}}},
+        "models": {"event_platform": {"staging": {"+materialized": "view", **late_binding}}},
     }
 
 
 def _source(warehouse: Warehouse, name: str, relations: Iterable[Relation]) -> dict[str, Any]:
     tables = [relation for relation in relations if relation.schema == name]
-    *database, schema, _ = warehouse.place(tables[0])
+    *database, schema, _ = warehouse.view_path(tables[0])
     return {
         "name": name,
         **({"database": database[0]} if database else {}),
@@ -86,10 +86,10 @@ def _source(warehouse: Warehouse, name: str, relations: Iterable[Relation]) -> d
 def _source_table(warehouse: Warehouse, relation: Relation) -> dict[str, Any]:
     return {
         "name": relation.name,
-        "identifier": warehouse.place(relation)[-1],
-        **_described(relation.description),
+        "identifier": warehouse.view_path(relation)[-1],
+        **_description_entry(relation.description),
         "columns": [
-            {"name": as_jinja(warehouse.fold(column)), "quote": True, **_described(comment)}
+            {"name": as_jinja(warehouse.fold(column)), "quote": True, **_description_entry(comment)}
             for column, comment in relation.columns
         ],
     }
@@ -97,29 +97,31 @@ def _source_table(warehouse: Warehouse, relation: Relation) -> dict[str, Any]:
 
 def _exposures(relations: Iterable[Relation], report_url: str | None) -> Iterator[dict[str, Any]]:
     """Yield the users of the tables: the quality report, and each derived table."""
-    by_table = {relation.table: relation for relation in relations}
-    if report := by_table.get(QUALITY_REPORT.name):
+    relations_by_table = {relation.table: relation for relation in relations}
+    if report := relations_by_table.get(QUALITY_REPORT.name):
         yield {
             "name": "quality_report",
             "type": "dashboard",
             **({"url": report_url} if report_url else {}),
             "description": "A page for each day: volumes, lateness, duplicates, schema drift and failed checks.",
-            "owner": {"name": _OWNER},
-            "depends_on": [_source_of(report)],
+            "owner": {"name": _EXPOSURE_OWNER},
+            "depends_on": [_source_call(report)],
         }
-    for relation in by_table.values():
-        sources = [_source_of(by_table[name]) for name in relation.made_of if name in by_table]
+    for relation in relations_by_table.values():
+        sources = [
+            _source_call(relations_by_table[name]) for name in relation.source_tables if name in relations_by_table
+        ]
         if sources:
             yield {
                 "name": relation.flat_name,
                 "type": "analysis",
-                **_described(relation.description),
-                "owner": {"name": _OWNER},
+                **_description_entry(relation.description),
+                "owner": {"name": _EXPOSURE_OWNER},
                 "depends_on": sources,
             }
 
 
-def _source_of(relation: Relation) -> str:
+def _source_call(relation: Relation) -> str:
     return f"source('{relation.schema}', '{relation.name}')"
 
 
@@ -129,17 +131,19 @@ def _model_name(relation: Relation) -> str:
 
 def _model_sql(warehouse: Warehouse, relation: Relation) -> str:
     query = as_jinja(warehouse.select(relation, ""))
-    return f"{{# {MARKER} #}}\n{query}{{{{ {_source_of(relation)} }}}}\n"
+    return f"{{# {MARKER} #}}\n{query}{{{{ {_source_call(relation)} }}}}\n"
 
 
 def _model(warehouse: Warehouse, relation: Relation, event_type: EventType) -> dict[str, Any]:
-    by_name = {column.name: column for column in typed(event_type.columns)}
+    columns_by_name = {column.name: column for column in typed(event_type.columns)}
     meta = {"event_name": event_type.name, **({"owner": event_type.owner} if event_type.owner else {})}
     return {
         "name": _model_name(relation),
-        **_described(event_type.description),
+        **_description_entry(event_type.description),
         "config": {"meta": {name: as_jinja(text) for name, text in meta.items()}},
-        "columns": [_model_column(warehouse, name, comment, by_name.get(name)) for name, comment in relation.columns],
+        "columns": [
+            _model_column(warehouse, name, comment, columns_by_name.get(name)) for name, comment in relation.columns
+        ],
     }
 
 
@@ -148,7 +152,7 @@ def _model_column(warehouse: Warehouse, name: str, comment: str, column: Column 
     return {
         "name": warehouse.fold(name),
         "quote": True,
-        **_described(comment),
+        **_description_entry(comment),
         **({"data_tests": tests} if tests else {}),
     }
 
@@ -168,9 +172,9 @@ def _tests(warehouse: Warehouse, column: Column) -> Iterator[Any]:
         literals = [_literal(warehouse, value) for value in values]
         yield {"accepted_values": {"arguments": {"values": literals, "quote": False}}}
     limits = {"minimum": rules.minimum, "maximum": rules.maximum}
-    given = {name: _literal(warehouse, limit) for name, limit in limits.items() if limit is not None}
-    if given and column.kind in _NUMERIC:
-        yield {"in_range": {"arguments": given}}
+    bounds = {name: _literal(warehouse, limit) for name, limit in limits.items() if limit is not None}
+    if bounds and column.kind in _NUMERIC:
+        yield {"in_range": {"arguments": bounds}}
 
 
 def _literal(warehouse: Warehouse, value: Any) -> str:
@@ -180,5 +184,5 @@ def _literal(warehouse: Warehouse, value: Any) -> str:
     return as_jinja(warehouse.literal(value)) if isinstance(value, str) else repr(value)
 
 
-def _described(text: str) -> dict[str, str]:
+def _description_entry(text: str) -> dict[str, str]:
     return {"description": as_jinja(one_line(text))} if text.split() else {}

@@ -48,12 +48,12 @@ class ChangedFile:
         self.path.write_text(self.after, encoding="utf-8", newline="\n")
 
 
-def changed_files(folder: Path, files: Mapping[str, str], earlier: Iterable[Path] = ()) -> list[ChangedFile]:
+def changed_files(folder: Path, files: Mapping[str, str], earlier_files: Iterable[Path] = ()) -> list[ChangedFile]:
     """Return the files below a folder that differ from `files`, by path. `earlier` files not in `files` are removed."""
-    expected: dict[Path, str | None] = dict.fromkeys(earlier)
-    expected |= {folder / name: text for name, text in files.items()}
-    compared = (ChangedFile(path, _read(path), text) for path, text in sorted(expected.items()))
-    return [each for each in compared if each.before != each.after]
+    texts: dict[Path, str | None] = dict.fromkeys(earlier_files)
+    texts |= {folder / name: text for name, text in files.items()}
+    candidates = (ChangedFile(path, _read(path), text) for path, text in sorted(texts.items()))
+    return [each for each in candidates if each.before != each.after]
 
 
 def marked_yaml(marker: str, content: Mapping[str, Any]) -> str:
@@ -69,5 +69,5 @@ def marked_files(folder: Path, pattern: str, marker: str) -> list[Path]:
 def _read(path: Path) -> str | None:
     try:
         return path.read_bytes().decode(errors="replace")
-    except (FileNotFoundError, IsADirectoryError):  # also one that was there when its folder was listed
+    except (FileNotFoundError, IsADirectoryError):  # also a file that was deleted after its folder was listed
         return None

@@ -18,17 +18,17 @@ from event_platform.events.evolution.catalogs import CatalogFiles
 
 _MARKER = "Written by `event-platform export jsonschema`: do not edit, export again."
 
-#: Keywords to leave out: those of the platform, and those that identify the schema or parts of it.
-_NAMES = {"$anchor", "$defs", "$dynamicAnchor", "$id", "$schema"}
+#: Keywords that identify a schema or its parts. They are not exported, and neither are those of the platform (x-…).
+_EXCLUDED_KEYWORDS = {"$anchor", "$defs", "$dynamicAnchor", "$id", "$schema"}
 
 #: Keywords beside which `type` does not decide whether null is valid.
-_COMBINED = {"allOf", "anyOf", "const", "not", "oneOf", "if"}
+_COMBINING_KEYWORDS = {"allOf", "anyOf", "const", "not", "oneOf", "if"}
 
-#: What counts as absent in an id or a name.
-_EMPTY = [None, ""]
+#: Values that count as absent in an id or a name.
+_ABSENT_VALUES = [None, ""]
 
 #: The definition of empty values: null, an array without items, an object without fields. No key begins with `_`.
-_NOTHING = "_nothing"
+_EMPTY_VALUE = "_nothing"
 
 Schema = dict[str, Any]
 
@@ -48,22 +48,22 @@ def bundle(files: CatalogFiles) -> Schema:
         "title": "Event",
         "description": "A record of the stream: an event of one of the types of the catalog.",
         "type": "object",
-        **_is_named(envelope, [name for each in types for name in each.names]),
-        **({"allOf": [_of_type(envelope, each) for each in types]} if types else {}),
+        **_name_schema(envelope, [name for each in types for name in each.names]),
+        **({"allOf": [_type_rule(envelope, each) for each in types]} if types else {}),
         "$defs": {
             each.key: _with_envelope(envelope, each.names, _object(each.columns, files.documents[each.name]))
             for each in types
         }
-        | {_NOTHING: _nothing()},
+        | {_EMPTY_VALUE: _empty_value()},
     }
 
 
-def _of_type(envelope: Envelope, event_type: EventType) -> Schema:
-    return {"if": _is_named(envelope, event_type.names), "then": {"$ref": f"#/$defs/{event_type.key}"}}
+def _type_rule(envelope: Envelope, event_type: EventType) -> Schema:
+    return {"if": _name_schema(envelope, event_type.names), "then": {"$ref": f"#/$defs/{event_type.key}"}}
 
 
-def _nothing() -> Schema:
-    inside = {"$ref": f"#/$defs/{_NOTHING}"}
+def _empty_value() -> Schema:
+    inside = {"$ref": f"#/$defs/{_EMPTY_VALUE}"}
     return {"type": ["null", "array", "object"], "maxItems": 0, "additionalProperties": inside}
 
 
@@ -71,9 +71,13 @@ def _object(columns: Iterable[Column], definition: Mapping[str, Any]) -> Schema:
     """Return the schema of an object with these columns; other properties must be empty."""
     properties = {column.field: _property(column, definition["properties"][column.field]) for column in columns}
     required = [column.field for column in columns if _is_required(column)]
-    kept = {key: value for key, value in _kept(definition).items() if key != "required"}
-    closed = {"type": "object", "properties": properties, "additionalProperties": {"$ref": f"#/$defs/{_NOTHING}"}}
-    return kept | closed | ({"required": required} if required else {})
+    keywords = {key: value for key, value in _record_keywords(definition).items() if key != "required"}
+    object_keywords = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": {"$ref": f"#/$defs/{_EMPTY_VALUE}"},
+    }
+    return keywords | object_keywords | ({"required": required} if required else {})
 
 
 def _is_required(column: Column) -> bool:
@@ -83,7 +87,7 @@ def _is_required(column: Column) -> bool:
 
 def _property(column: Column, definition: Any) -> Schema:
     """Return the schema of a property, nullable if it is not required."""
-    if not isinstance(definition, Mapping):  # true or false, of which the tables take no notice
+    if not isinstance(definition, Mapping):  # true or false, which the tables ignore
         return {}
     schema = _value(column, definition)
     if column.mixed:
@@ -95,44 +99,50 @@ def _value(column: Column, definition: Mapping[str, Any]) -> Schema:
     if column.kind is Kind.OBJECT:
         return _object(column.fields, definition)
     if column.item is None:
-        return _kept(definition)
+        return _record_keywords(definition)
     keyword = "additionalProperties" if column.kind is Kind.MAP else "items"
-    return _kept(definition) | {keyword: _property(column.item, definition[keyword])}
+    return _record_keywords(definition) | {keyword: _property(column.item, definition[keyword])}
 
 
-def _kept(definition: Mapping[str, Any]) -> Schema:
-    """Return a copy of the keywords to keep, to which fields of the envelope are added."""
-    kept = {key: value for key, value in definition.items() if key not in _NAMES and not key.startswith("x-")}
-    return deepcopy(kept)
+def _record_keywords(definition: Mapping[str, Any]) -> Schema:
+    """Return the keywords to export, as a copy: fields of the envelope are added to it later."""
+    keywords = {
+        key: value for key, value in definition.items() if key not in _EXCLUDED_KEYWORDS and not key.startswith("x-")
+    }
+    return deepcopy(keywords)
 
 
 def _or_null(schema: Schema) -> Schema:
     """Return a schema that is valid for null as well."""
-    if _COMBINED.intersection(schema):
+    if _COMBINING_KEYWORDS.intersection(schema):
         return {"anyOf": [schema, {"type": "null"}]}
-    changed: Schema = {}
+    changes: Schema = {}
     if "type" in schema:
         types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-        changed["type"] = [*types, *(["null"] if "null" not in types else [])]
+        changes["type"] = [*types, *(["null"] if "null" not in types else [])]
     if "enum" in schema:
-        changed["enum"] = [*schema["enum"], *([None] if None not in schema["enum"] else [])]
-    return schema | changed
+        changes["enum"] = [*schema["enum"], *([None] if None not in schema["enum"] else [])]
+    return schema | changes
 
 
 def _with_envelope(envelope: Envelope, names: Sequence[str], schema: Schema) -> Schema:
     """Add the fields of the envelope, with the names that an event of this type can have."""
     identifier: Schema = {"type": ["string", "integer"], "minLength": 1, "maxLength": MAX_UUID_LENGTH}
     for path in envelope.event_uuid:
-        _put(schema, path, {"not": {"enum": _EMPTY}} if envelope.is_hashed else _described("event_uuid", identifier))
+        _add_field(
+            schema,
+            path,
+            {"not": {"enum": _ABSENT_VALUES}} if envelope.is_hashed else _with_description("event_uuid", identifier),
+        )
     for path in envelope.event_name:
         text = {"type": ["string", "integer", "null"], "maxLength": MAX_NAME_LENGTH}
-        _put(schema, path, _described("event_name", text), is_required=False)
-    _put(schema, envelope.created_at, _described("created_at", _time(envelope)))
-    named = _is_named(envelope, names)
-    return schema | ({"allOf": [*schema.get("allOf", []), named]} if named else {})
+        _add_field(schema, path, _with_description("event_name", text), is_required=False)
+    _add_field(schema, envelope.created_at, _with_description("created_at", _time(envelope)))
+    name_rule = _name_schema(envelope, names)
+    return schema | ({"allOf": [*schema.get("allOf", []), name_rule]} if name_rule else {})
 
 
-def _described(column: str, schema: Schema) -> Schema:
+def _with_description(column: str, schema: Schema) -> Schema:
     return {"description": EVENT_COLUMNS[column].comment} | schema
 
 
@@ -143,33 +153,33 @@ def _time(envelope: Envelope) -> Schema:
     return number if envelope.unit.per_second is not None else {"type": ["number", "string"]}
 
 
-def _put(schema: Schema, path: FieldPath, rules: Schema, *, is_required: bool = True) -> None:
-    """Add a field to an object, or to a nested one; rules of the catalog for it are kept."""
-    key, *below = path
+def _add_field(schema: Schema, path: FieldPath, rules: Schema, *, is_required: bool = True) -> None:
+    """Add a field to an object, or to a nested one; rules of the catalog for it stay."""
+    key, *rest = path
     properties = schema.setdefault("properties", {})
-    if below:
+    if rest:
         inner = properties.setdefault(key, {})
         if is_required:
             inner["type"] = "object"
-        _put(inner, tuple(below), rules, is_required=is_required)
+        _add_field(inner, tuple(rest), rules, is_required=is_required)
     else:
-        known = properties.get(key)
-        properties[key] = {"allOf": [known, rules]} if known else rules
+        existing = properties.get(key)
+        properties[key] = {"allOf": [existing, rules]} if existing else rules
     if is_required and key not in schema.get("required", ()):
         schema["required"] = [*schema.get("required", ()), key]
 
 
-def _is_named(envelope: Envelope, names: Iterable[str]) -> Schema:
+def _name_schema(envelope: Envelope, names: Iterable[str]) -> Schema:
     """Return a schema that accepts the events with these names."""
     paths, prefix = envelope.event_name, envelope.name_prefix
     if not paths:
         return {} if prefix in names else {"not": {}}
     if len(paths) == 1 and not prefix:
-        return _at(paths[0], {"enum": [value for name in names for value in _values(name)]})
-    before = f"{prefix}:" if prefix else ""
-    behind = (name.removeprefix(before) for name in names if name.startswith(before))
-    found = [{"allOf": rules} for name in behind for rules in _splits(name.split(":"), paths)]
-    return {"anyOf": found} if found else {"not": {}}
+        return _at_path(paths[0], {"enum": [value for name in names for value in _values(name)]})
+    name_start = f"{prefix}:" if prefix else ""
+    suffixes = (name.removeprefix(name_start) for name in names if name.startswith(name_start))
+    alternatives = [{"allOf": rules} for name in suffixes for rules in _splits(name.split(":"), paths)]
+    return {"anyOf": alternatives} if alternatives else {"not": {}}
 
 
 def _splits(parts: Sequence[str], paths: Sequence[FieldPath]) -> Iterator[list[Schema]]:
@@ -179,29 +189,29 @@ def _splits(parts: Sequence[str], paths: Sequence[FieldPath]) -> Iterator[list[S
             yield []
         return
     for rest in _splits(parts, paths[1:]):
-        yield [_is_absent(paths[0]), *rest]
+        yield [_absent_schema(paths[0]), *rest]
     for count in range(1, len(parts) + 1):
         value = ":".join(parts[:count])
         if value:  # an empty part counts as absent
-            here = _at(paths[0], {"enum": list(_values(value))})
-            yield from ([here, *rest] for rest in _splits(parts[count:], paths[1:]))
+            field = _at_path(paths[0], {"enum": list(_values(value))})
+            yield from ([field, *rest] for rest in _splits(parts[count:], paths[1:]))
 
 
 def _values(text: str) -> Iterator[str | int]:
-    """Yield the values that are read as this text: an integer is as well."""
+    """Yield the values that are read as this text: the text, and an integer that is written so."""
     yield text
     if text.isascii() and text.removeprefix("-").isdecimal() and str(int(text)) == text:
         yield int(text)
 
 
-def _at(path: FieldPath, schema: Schema) -> Schema:
+def _at_path(path: FieldPath, schema: Schema) -> Schema:
     """Return a schema of an object that has a valid value at a path."""
-    key, *below = path
-    inner = _at(tuple(below), schema) if below else schema
+    key, *rest = path
+    inner = _at_path(tuple(rest), schema) if rest else schema
     return {"type": "object", "properties": {key: inner}, "required": [key]}
 
 
-def _is_absent(path: FieldPath) -> Schema:
+def _absent_schema(path: FieldPath) -> Schema:
     """Return a schema of an object that has no value at a path."""
-    key, *below = path
-    return {"properties": {key: _is_absent(tuple(below)) if below else {"enum": _EMPTY}}}
+    key, *rest = path
+    return {"properties": {key: _absent_schema(tuple(rest)) if rest else {"enum": _ABSENT_VALUES}}}

@@ -20,7 +20,7 @@ from event_platform.lake.specs import TableSpec
 MARKER = "Written by `event-platform export odcs`: do not edit, export again."
 
 #: Contracts of an earlier export, which are removed if their types left the catalog.
-OWNED = "*.odcs.yaml"
+OWNED_FILES = "*.odcs.yaml"
 
 #: Identifiers of contracts are UUIDs of event names in this namespace.
 _NAMESPACE = uuid.UUID("6d1f6f0e-6a0c-5f0b-9d5b-3f1c6f0c7a52")
@@ -39,7 +39,7 @@ _LOGICAL_TYPES = {
     Kind.VARIANT: "string",
 }
 _NUMERIC = {Kind.INTEGER, Kind.NUMBER, Kind.DECIMAL}
-_OF_EVENTS = {pl.String: "string", pl.Float64: "number", pl.Datetime: "timestamp", pl.Date: "date"}
+_EVENT_COLUMN_TYPES = {pl.String: "string", pl.Float64: "number", pl.Datetime: "timestamp", pl.Date: "date"}
 
 
 def contract_files(files: CatalogFiles, lake: str, report_url: str | None) -> dict[str, str]:
@@ -101,17 +101,21 @@ def _pages(event_type: EventType, report_url: str | None) -> dict[str, Any]:
 
 
 def _schema(event_type: EventType, spec: TableSpec) -> dict[str, Any]:
-    by_name = {column.name: column for column in typed(event_type.columns)}
-    physical = {field.name: type_name(field.type) for field in to_delta(spec.schema, {}).fields}
+    columns_by_name = {column.name: column for column in typed(event_type.columns)}
+    physical_types = {field.name: type_name(field.type) for field in to_delta(spec.schema, {}).fields}
     return {
         "name": event_type.key,
         "physicalName": spec.name,
         "logicalType": "object",
         "physicalType": "table",
-        **_described(event_type.description),
+        **_description_entry(event_type.description),
         "dataGranularityDescription": "One row for each event_uuid.",
         "properties": [
-            {**_property(each, by_name.get(each.name)), "physicalType": physical[each.name], **_place(each.name, spec)}
+            {
+                **_property(each, columns_by_name.get(each.name)),
+                "physicalType": physical_types[each.name],
+                **_key_roles(each.name, spec),
+            }
             for each in spec.columns
         ],
     }
@@ -120,12 +124,12 @@ def _schema(event_type: EventType, spec: TableSpec) -> dict[str, Any]:
 def _property(spec: ColumnSpec, column: Column | None) -> dict[str, Any]:
     """Return a column of the catalog, or one that every event has."""
     if column is not None:
-        return _named(column)
-    logical = {"logicalType": _OF_EVENTS[spec.type.base_type()], "required": not spec.nullable}
-    return {"name": spec.name, **logical, **_described(spec.comment)}
+        return _named_property(column)
+    logical = {"logicalType": _EVENT_COLUMN_TYPES[spec.type.base_type()], "required": not spec.nullable}
+    return {"name": spec.name, **logical, **_description_entry(spec.comment)}
 
 
-def _place(name: str, spec: TableSpec) -> dict[str, Any]:
+def _key_roles(name: str, spec: TableSpec) -> dict[str, Any]:
     """Return the roles of a column: part of the primary key, and partition column."""
     position: dict[str, Any] = {}
     if name in spec.primary_key:
@@ -135,7 +139,7 @@ def _place(name: str, spec: TableSpec) -> dict[str, Any]:
     return position
 
 
-def _payload(column: Column) -> dict[str, Any]:
+def _value_property(column: Column) -> dict[str, Any]:
     """Return a column of the catalog, or the items of an array."""
     options = dict(_options(column))
     checks = list(_checks(column))
@@ -143,23 +147,23 @@ def _payload(column: Column) -> dict[str, Any]:
         "logicalType": _LOGICAL_TYPES[column.kind],
         **({"logicalTypeOptions": options} if options else {}),
         "required": column.constraints.required,
-        **_described(column.description),
+        **_description_entry(column.description),
         **({"classification": "personal"} if column.is_personal else {}),
         **({"quality": checks} if checks else {}),
-        **_inside(column),
+        **_nested_properties(column),
     }
 
 
-def _named(column: Column) -> dict[str, Any]:
+def _named_property(column: Column) -> dict[str, Any]:
     """Return a field of an object."""
-    return {"name": column.name, **_payload(column), **_field(column)}
+    return {"name": column.name, **_value_property(column), **_field(column)}
 
 
-def _inside(column: Column) -> dict[str, Any]:
+def _nested_properties(column: Column) -> dict[str, Any]:
     if column.kind is Kind.OBJECT:
-        return {"properties": [_named(each) for each in typed(column.fields)]}
+        return {"properties": [_named_property(each) for each in typed(column.fields)]}
     if column.kind is Kind.ARRAY and column.item:
-        return {"items": _payload(column.item)}
+        return {"items": _value_property(column.item)}
     return {}
 
 
@@ -185,5 +189,5 @@ def _field(column: Column) -> dict[str, Any]:
     return {"customProperties": [{"property": "jsonField", "value": column.field}]}
 
 
-def _described(text: str) -> dict[str, str]:
+def _description_entry(text: str) -> dict[str, str]:
     return {"description": text} if text.strip() else {}

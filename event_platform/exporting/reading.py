@@ -10,35 +10,35 @@ from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.storage.threads import map_threads
 
-_NOT_WRITTEN = "it was not written yet"
+_NO_TABLE_YET = "it was not written yet"
 
 
 @dataclass(frozen=True)
-class Described:
-    """The tables of a lake, and the tables that are not exported, with the reasons."""
+class LakeDescription:
+    """The tables of a lake, and the tables that cannot be exported, with the reasons."""
 
     relations: tuple[Relation, ...]
-    unwritten: dict[str, str]
-    failed: dict[str, str]
+    unwritten_tables: dict[str, str]
+    faults: dict[str, str]
 
 
-def describe_lake(lake: Lake, event_types: Iterable[EventType]) -> Described:
+def describe_lake(lake: Lake, event_types: Iterable[EventType]) -> LakeDescription:
     """Describe every table of a lake; tables of the catalog are in its order.
 
     Unreadable tables do not stop the others.
     """
     tables = lake.every_table(event_types)
-    found = dict(zip((table.name for table in tables), map_threads(_described, tables), strict=True))
-    relations = [each for each in found.values() if isinstance(each, Relation)]
+    results = dict(zip((table.name for table in tables), map_threads(_describe, tables), strict=True))
+    relations = [each for each in results.values() if isinstance(each, Relation)]
     clashes = name_clashes(relations)
-    return Described(
+    return LakeDescription(
         tuple(each for each in relations if each.table not in clashes),
-        {name: _NOT_WRITTEN for name, each in found.items() if each is None},
-        {name: str(each) for name, each in found.items() if isinstance(each, Exception)} | clashes,
+        {name: _NO_TABLE_YET for name, each in results.items() if each is None},
+        {name: str(each) for name, each in results.items() if isinstance(each, Exception)} | clashes,
     )
 
 
-def _described(table: Table) -> Relation | Exception | None:
+def _describe(table: Table) -> Relation | Exception | None:
     try:
         snapshot = table.snapshot()
         return None if snapshot.delta is None else relation_of(table, snapshot)

@@ -29,7 +29,7 @@ class Relation:
     description: str = ""
     glue_name: str = ""  # in the Glue Data Catalog, such as events_lesson_started
     holds_records: bool = False  # whole records, as they landed
-    made_of: tuple[str, ...] = ()  # the tables that it was made of, if it is one of somebody's own
+    source_tables: tuple[str, ...] = ()  # the tables that a derived table reads
     fields: tuple[str, ...] = ()  # names of the fields of objects, at any depth of the columns
 
     @property
@@ -50,7 +50,7 @@ class Relation:
 
 
 def relation_of(table: Table, snapshot: Snapshot) -> Relation:
-    """Describe a table that exists. Columns that only the catalog has are left out: the table cannot be asked for them.
+    """Describe a table that exists. Columns that only the catalog has are left out: a query of them would fail.
 
     Columns that only the table has come last.
     """
@@ -64,16 +64,16 @@ def relation_of(table: Table, snapshot: Snapshot) -> Relation:
         spec.description,
         glue_name(table),
         holds_records=is_of_platform(table.name) and _BODY in stored,
-        made_of=tuple(sorted({source.table for source in sources_in(snapshot)})),
+        source_tables=tuple(sorted({source.table for source in sources_in(snapshot)})),
         fields=tuple(dict.fromkeys(name for dtype in stored.values() for name in _fields(dtype))),
     )
 
 
 def _fields(dtype: PolarsDataType) -> Iterator[str]:
     if isinstance(dtype, pl.Struct):
-        for each in dtype.fields:
-            yield each.name
-            yield from _fields(each.dtype)
+        for field in dtype.fields:
+            yield field.name
+            yield from _fields(field.dtype)
     elif isinstance(dtype, pl.List):
         yield from _fields(dtype.inner)
     elif isinstance(dtype, pl.Map):
@@ -81,13 +81,13 @@ def _fields(dtype: PolarsDataType) -> Iterator[str]:
 
 
 def name_clashes(relations: Iterable[Relation]) -> dict[str, str]:
-    """Map the tables whose name in a warehouse is taken by an earlier table to the reason."""
-    first, clashes = dict[object, str](), dict[str, str]()
+    """Return the tables whose name in a warehouse belongs to an earlier table, with the reason."""
+    first_tables, clashes = dict[object, str](), dict[str, str]()
     for relation in relations:
         for name in ((relation.schema, relation.name), relation.flat_name):
-            other = first.setdefault(name, relation.table)
-            if other != relation.table:
-                clashes[relation.table] = f"{other} has the same name there; give one of them another key"
+            first_table = first_tables.setdefault(name, relation.table)
+            if first_table != relation.table:
+                clashes[relation.table] = f"{first_table} has the same name there; give one of them another key"
     return clashes
 
 

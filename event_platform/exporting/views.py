@@ -16,12 +16,12 @@ def require_readable(warehouse: Warehouse, lake: str) -> None:
     scheme = address.partition("://")[0] if "://" in address else ""
     if scheme not in warehouse.schemes:
         expected = " or ".join(f"{each}://…" for each in warehouse.schemes)
-        more = "; give the address that it has there with --set lake=…" if "lake" in warehouse.values else ""
-        raise SettingError(f"{address}: {warehouse.dialect.name} reads a lake at {expected}{more}")
+        advice = "; give the address that it has there with --set lake=…" if "lake" in warehouse.values else ""
+        raise SettingError(f"{address}: {warehouse.dialect.name} reads a lake at {expected}{advice}")
 
 
-def refused(warehouse: Warehouse, relations: Sequence[Relation]) -> dict[str, str]:
-    """Return the tables that the warehouse can have no view of, with the reasons."""
+def refusals(warehouse: Warehouse, relations: Sequence[Relation]) -> dict[str, str]:
+    """Return the tables for which the warehouse cannot have a view, with the reasons."""
     faults = ((relation.table, warehouse.refusal(relation)) for relation in relations)
     return {table: fault for table, fault in faults if fault}
 
@@ -31,19 +31,19 @@ def placeholders(warehouse: Warehouse) -> list[str]:
     return [name for name, value in warehouse.values.items() if value.startswith(_PLACEHOLDER)]
 
 
-def views_sql(warehouse: Warehouse, relations: Sequence[Relation], left_out: Mapping[str, str]) -> str:
-    """Return the statements for the views of all relations, which the warehouse must not refuse.
+def views_sql(warehouse: Warehouse, relations: Sequence[Relation], omissions: Mapping[str, str]) -> str:
+    """Return the statements for the views of the given relations. Call `refusals` before, and leave those out.
 
-    They can be run again. `left_out` are other tables, with the reasons, for the head of the file.
+    The statements can be run again. `omissions` are the other tables and the reasons, for the head of the file.
     """
-    parts = ["\n".join(_head(warehouse, left_out)), *map(_ended, warehouse.setup(relations))]
+    parts = ["\n".join(_head(warehouse, omissions)), *map(_with_semicolon, warehouse.setup(relations))]
     for relation in relations:
-        statements = "\n".join(map(_ended, warehouse.view(relation)))
+        statements = "\n".join(map(_with_semicolon, warehouse.view(relation)))
         parts.append(f"-- {one_line(relation.table)}\n{statements}")
     return "\n\n".join(parts) + "\n"
 
 
-def _head(warehouse: Warehouse, left_out: Mapping[str, str]) -> Iterator[str]:
+def _head(warehouse: Warehouse, omissions: Mapping[str, str]) -> Iterator[str]:
     name = warehouse.dialect.name
     yield f"-- Views of the lake for {name}, written by `event-platform export views --for {name}`."
     yield "-- Do not edit: export again. The statements can be run again."
@@ -52,11 +52,11 @@ def _head(warehouse: Warehouse, left_out: Mapping[str, str]) -> Iterator[str]:
     for variable in warehouse.variables:
         value = one_line(warehouse.values[variable.name])
         yield f"--   {variable.name} = {value}".ljust(50) + f"  {variable.meaning}"
-    if left_out:
+    if omissions:
         yield "--"
         yield "-- Tables without a view:"
-        yield from (f"--   {one_line(table)}: {one_line(reason)}" for table, reason in left_out.items())
+        yield from (f"--   {one_line(table)}: {one_line(reason)}" for table, reason in omissions.items())
 
 
-def _ended(statement: str) -> str:
+def _with_semicolon(statement: str) -> str:
     return f"{statement};"

@@ -77,7 +77,7 @@ def test_names_are_those_of_the_views() -> None:
         source = yaml.safe_load(dbt_files(warehouse, [PLAIN], [], None)["models/sources.yml"])["sources"][0]
         (table,) = source["tables"]
         found = (*([source["database"]] if "database" in source else []), source["schema"], table["identifier"])
-        assert found == warehouse.place(PLAIN)
+        assert found == warehouse.view_path(PLAIN)
         assert [column["name"] for column in table["columns"]] == [
             warehouse.fold(column) for column, _ in PLAIN.columns
         ]

@@ -14,7 +14,7 @@ from event_platform.cli.commands.export import WAREHOUSE_NAMES
 from event_platform.events.errors import SettingError
 from event_platform.exporting.dialect import one_line
 from event_platform.exporting.relations import Relation, name_clashes
-from event_platform.exporting.views import placeholders, refused, require_readable, views_sql
+from event_platform.exporting.views import placeholders, refusals, require_readable, views_sql
 from event_platform.exporting.warehouses import WAREHOUSES
 from event_platform.exporting.warehouses.base import Warehouse, values_of
 from event_platform.lake.registry import FILTERED_EVENTS, PLATFORM_TABLES
@@ -126,7 +126,7 @@ def test_a_view_has_the_columns_in_their_order(warehouse: Warehouse) -> None:
     view = created_view(warehouse, PLAIN)
     assert _selected(view) == [warehouse.fold(name) for name, _ in PLAIN.columns]
     target = view.this if isinstance(view.this, exp.Table) else view.this.this
-    assert [part.name for part in target.parts] == list(warehouse.place(PLAIN))
+    assert [part.name for part in target.parts] == list(warehouse.view_path(PLAIN))
 
 
 def test_comments_arrive(warehouse: Warehouse) -> None:
@@ -153,8 +153,8 @@ def test_whole_records_are_for_engineers(warehouse: Warehouse) -> None:
 def test_names_and_comments_never_become_sql(name: str, relation: Relation) -> None:
     """A table that is not refused gives as many statements as one with plain names, with exactly its own names."""
     warehouse = opened(name)
-    if refusals := refused(warehouse, [relation]):
-        assert refusals[relation.table].isprintable()
+    if reasons := refusals(warehouse, [relation]):
+        assert reasons[relation.table].isprintable()
         return
     statements = statements_for(warehouse, relation)
     assert all(parsed(each, name) for each in statements)
@@ -219,8 +219,8 @@ def _selected(view: exp.Create) -> list[str]:
 )
 def test_what_a_warehouse_cannot_have_is_refused(name: str, relation: Relation, reason: str) -> None:
     """With the limit and the name, before any statement is written."""
-    assert reason in refused(opened(name), [relation, PLAIN])[relation.table]
-    assert refused(opened(name), [PLAIN, Relation("events/2fa", PLAIN.columns, "", "events_2fa")]) == {}
+    assert reason in refusals(opened(name), [relation, PLAIN])[relation.table]
+    assert refusals(opened(name), [PLAIN, Relation("events/2fa", PLAIN.columns, "", "events_2fa")]) == {}
 
 
 def test_two_tables_of_one_name_are_one_too_many() -> None:

@@ -17,11 +17,11 @@ class Athena(Warehouse):
     dialect = Dialect(
         "athena",
         fold=str.lower,
-        names=re.compile("[A-Za-z_][A-Za-z0-9_]*"),
-        names_in_words="letters (a-z), digits and _",
-        fields_too=True,
-        tables=re.compile("[A-Za-z0-9_]+"),
-        length_in_bytes=True,
+        column_names=re.compile("[A-Za-z_][A-Za-z0-9_]*"),
+        names_rule="letters (a-z), digits and _",
+        checks_fields=True,
+        table_names=re.compile("[A-Za-z0-9_]+"),
+        counts_bytes=True,
     )
     variables = (GLUE_DATABASE, prefix("event_platform_"))
     schemes = ("s3",)
@@ -38,5 +38,5 @@ class Athena(Warehouse):
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse."""
-        query = self.select(relation, self.quoted(*self.source(relation)))
-        yield f"CREATE OR REPLACE VIEW {self.quoted(*self.place(relation))} AS\n{query}"
+        query = self.select(relation, self.identifier(*self.source(relation)))
+        yield f"CREATE OR REPLACE VIEW {self.identifier(*self.view_path(relation))} AS\n{query}"

@@ -53,7 +53,7 @@ class Warehouse(ABC):
     def view(self, relation: Relation) -> Iterator[str]:
         """Yield the statements of a view: its source, its definition, its comments, and its grants."""
 
-    def place(self, relation: Relation) -> tuple[str, ...]:
+    def view_path(self, relation: Relation) -> tuple[str, ...]:
         """Return the schema and the name of a view; a database before them if the warehouse has several."""
         return self.schema(relation.schema), self.fold(relation.name)
 
@@ -69,7 +69,7 @@ class Warehouse(ABC):
         """Return a name in the case in which the warehouse stores it."""
         return self.dialect.fold(name)
 
-    def quoted(self, *parts: str) -> str:
+    def identifier(self, *parts: str) -> str:
         """Return a quoted name."""
         return self.dialect.identifier(*parts)
 
@@ -80,7 +80,7 @@ class Warehouse(ABC):
     def columns(self, relation: Relation) -> list[tuple[str, str]]:
         """Return the quoted names and comments of the columns of a view; no comment is an empty text."""
         return [
-            (self.quoted(self.fold(name)), self.dialect.comment(comment) if comment.split() else "")
+            (self.identifier(self.fold(name)), self.dialect.comment(comment) if comment.split() else "")
             for name, comment in relation.columns
         ]
 
@@ -88,22 +88,22 @@ class Warehouse(ABC):
         """Return the query of a view."""
         return "SELECT\n  " + ",\n  ".join(name for name, _ in self.columns(relation)) + f"\nFROM {source}"
 
-    def column_list(self, relation: Relation, form: str) -> str:
+    def column_list(self, relation: Relation, template: str) -> str:
         """Return the columns of a view with their comments in a form such as `COMMENT {}`."""
-        lines = [name + (f" {form.format(comment)}" if comment else "") for name, comment in self.columns(relation)]
+        lines = [name + (f" {template.format(comment)}" if comment else "") for name, comment in self.columns(relation)]
         return "(\n  " + ",\n  ".join(lines) + "\n)"
 
     def readers(self, relation: Relation) -> list[str]:
         """Return the roles that may read a view."""
-        every = [self.values["engineers"]]
-        return every if relation.holds_records else [self.values["analysts"], *every]
+        roles = [self.values["engineers"]]
+        return roles if relation.holds_records else [self.values["analysts"], *roles]
 
     def refusal(self, relation: Relation) -> str | None:
         """Return why a table cannot have a view there; None if it can."""
-        place, source = self.place(relation), self.source(relation)
-        if place[:-1] == source[:-1]:
+        view, source = self.view_path(relation), self.source(relation)
+        if view[:-1] == source[:-1]:
             return f"the schema {relation.schema} has the tables below the views; give the asset another key"
-        names = [*place[-2:], *source[-1:]]
+        names = [*view[-2:], *source[-1:]]
         columns = [name for name, _ in relation.columns]
         faults = (*map(self.dialect.table_fault, names), self.dialect.column_fault(columns, relation.fields))
         return next(filter(None, faults), None)
@@ -118,16 +118,18 @@ def schemas_in(relations: Iterable[Relation]) -> list[str]:
     return list(dict.fromkeys(relation.schema for relation in relations))
 
 
-def values_of(warehouse: type[Warehouse], known: Mapping[str, str | None], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the value of each variable: as given, else as `known` from the environment, else the default.
+def values_of(
+    warehouse: type[Warehouse], environment: Mapping[str, str | None], options: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the value of each variable: from `options`, else from `environment`, else the default.
 
     Raises SettingError for a variable that the warehouse does not have, and for an empty value.
     """
     names = [variable.name for variable in warehouse.variables]
-    for name, value in given.items():
+    for name, value in options.items():
         if name not in names:
             raise SettingError(f"--set {name}: {warehouse.dialect.name} has no such value; it has {', '.join(names)}")
         if not value and name not in _MAY_BE_EMPTY:
             raise SettingError(f"--set {name}: expected a value")
-    found = {name: value for name, value in known.items() if value is not None}
-    return {each.name: given.get(each.name, found.get(each.name, each.default)) for each in warehouse.variables}
+    defaults = {name: value for name, value in environment.items() if value is not None}
+    return {each.name: options.get(each.name, defaults.get(each.name, each.default)) for each in warehouse.variables}

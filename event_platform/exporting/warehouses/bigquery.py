@@ -17,15 +17,16 @@ class BigQuery(Warehouse):
         "bigquery",
         quote="`",
         backslash=True,
-        names=re.compile("[A-Za-z_][A-Za-z0-9_]*"),  # others are off by default for external tables of Delta Lake
-        names_in_words="letters (a-z), digits and _",
-        fields_too=True,
-        reserved=(
+        # Other names are off by default for external tables of Delta Lake.
+        column_names=re.compile("[A-Za-z_][A-Za-z0-9_]*"),
+        names_rule="letters (a-z), digits and _",
+        checks_fields=True,
+        reserved_prefixes=(
             *("_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER"),
             *("_CHANGE_SEQUENCE_NUMBER", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP"),
         ),
-        length=300,
-        columns=10_000,
+        max_length=300,
+        max_columns=10_000,
     )
     variables = (
         LAKE,
@@ -38,9 +39,9 @@ class BigQuery(Warehouse):
     )
     schemes = ("gs", "s3")
 
-    def place(self, relation: Relation) -> tuple[str, ...]:
+    def view_path(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
-        return self.values["project"], *super().place(relation)
+        return self.values["project"], *super().view_path(relation)
 
     def source(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
@@ -49,13 +50,13 @@ class BigQuery(Warehouse):
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
         for name in (TABLES_SCHEMA, *schemas_in(relations)):
-            dataset = self.quoted(self.values["project"], self.schema(name))
+            dataset = self.identifier(self.values["project"], self.schema(name))
             yield f"CREATE SCHEMA IF NOT EXISTS {dataset} OPTIONS (location = {self.literal(self.values['location'])})"
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse."""
-        source, view = self.quoted(*self.source(relation)), self.quoted(*self.place(relation))
-        connection = self.quoted(*(self.values[name] for name in ("project", "location", "connection")))
+        source, view = self.identifier(*self.source(relation)), self.identifier(*self.view_path(relation))
+        connection = self.identifier(*(self.values[name] for name in ("project", "location", "connection")))
         options = f" OPTIONS (description = {self.dialect.comment(relation.description)})"
         yield (
             f"CREATE OR REPLACE EXTERNAL TABLE {source}\nWITH CONNECTION {connection}\n"
@@ -67,4 +68,4 @@ class BigQuery(Warehouse):
             f"{self.select(relation, source)}"
         )
         readers = ", ".join(map(self.literal, self.readers(relation)))
-        yield f"GRANT {self.quoted(_READER)} ON VIEW {view} TO {readers}"
+        yield f"GRANT {self.identifier(_READER)} ON VIEW {view} TO {readers}"

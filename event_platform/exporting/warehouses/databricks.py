@@ -24,8 +24,8 @@ class Databricks(Warehouse):
         "databricks",
         quote="`",
         backslash=True,
-        names=re.compile(r"[^./ \x00-\x20\x7f]+"),
-        names_in_words="no dots, spaces or slashes",
+        column_names=re.compile(r"[^./ \x00-\x20\x7f]+"),
+        names_rule="no dots, spaces or slashes",
     )
     variables = (
         LAKE,
@@ -36,9 +36,9 @@ class Databricks(Warehouse):
     )
     schemes = ("s3", "gs", "abfss")
 
-    def place(self, relation: Relation) -> tuple[str, ...]:
+    def view_path(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
-        return self.values["catalog"], *super().place(relation)
+        return self.values["catalog"], *super().view_path(relation)
 
     def source(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
@@ -47,20 +47,20 @@ class Databricks(Warehouse):
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
         catalog = self.values["catalog"]
-        roles = [self.quoted(self.values[name]) for name in ("analysts", "engineers")]
-        yield f"CREATE SCHEMA IF NOT EXISTS {self.quoted(catalog, self.schema(TABLES_SCHEMA))}"
-        yield from (f"GRANT USE CATALOG ON CATALOG {self.quoted(catalog)} TO {role}" for role in roles)
+        roles = [self.identifier(self.values[name]) for name in ("analysts", "engineers")]
+        yield f"CREATE SCHEMA IF NOT EXISTS {self.identifier(catalog, self.schema(TABLES_SCHEMA))}"
+        yield from (f"GRANT USE CATALOG ON CATALOG {self.identifier(catalog)} TO {role}" for role in roles)
         for name in schemas_in(relations):
-            schema = self.quoted(catalog, self.schema(name))
+            schema = self.identifier(catalog, self.schema(name))
             yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
             yield from (f"GRANT USE SCHEMA ON SCHEMA {schema} TO {role}" for role in roles)
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse."""
-        source, view = self.quoted(*self.source(relation)), self.quoted(*self.place(relation))
+        source, view = self.identifier(*self.source(relation)), self.identifier(*self.view_path(relation))
         comment = f" COMMENT {self.dialect.comment(relation.description)}" if relation.description.split() else ""
         yield f"CREATE TABLE IF NOT EXISTS {source} USING DELTA LOCATION {self.literal(self.location(relation))}"
         columns = self.column_list(relation, "COMMENT {}")
         yield f"CREATE OR REPLACE VIEW {view} {columns}{comment} AS\n{self.select(relation, source)}"
         for role in self.readers(relation):
-            yield f"GRANT SELECT ON VIEW {view} TO {self.quoted(role)}"
+            yield f"GRANT SELECT ON VIEW {view} TO {self.identifier(role)}"

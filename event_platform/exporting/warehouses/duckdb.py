@@ -10,17 +10,19 @@ from event_platform.exporting.warehouses.base import LAKE, Warehouse, prefix, sc
 class DuckDB(Warehouse):
     """DuckDB has no roles: anyone who can read its file and the lake can read everything."""
 
-    dialect = Dialect("duckdb", length=1_024)
+    dialect = Dialect("duckdb", max_length=1_024)
     variables = (LAKE, prefix())
     schemes = ("", "s3", "gs", "az")
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        yield from (f"CREATE SCHEMA IF NOT EXISTS {self.quoted(self.schema(name))}" for name in schemas_in(relations))
+        yield from (
+            f"CREATE SCHEMA IF NOT EXISTS {self.identifier(self.schema(name))}" for name in schemas_in(relations)
+        )
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse."""
-        view = self.quoted(*self.place(relation))
+        view = self.identifier(*self.view_path(relation))
         query = self.select(relation, f"delta_scan({self.literal(self.location(relation))})")
         yield f"CREATE OR REPLACE VIEW {view} AS\n{query}"
         if relation.description.split():

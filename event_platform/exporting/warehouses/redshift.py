@@ -27,11 +27,11 @@ class Redshift(Warehouse):
         "redshift",
         backslash=True,
         fold=str.lower,
-        names=re.compile('[^"]+'),
-        names_in_words='no "',
-        length=127,
-        length_in_bytes=True,
-        columns=1_600,
+        column_names=re.compile('[^"]+'),
+        names_rule='no "',
+        max_length=127,
+        counts_bytes=True,
+        max_columns=1_600,
     )
     variables = (
         Variable("iceberg_database", "<iceberg_database>", "Database of Glue that has the Iceberg tables"),
@@ -53,8 +53,8 @@ class Redshift(Warehouse):
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        analysts, engineers = (self.quoted(self.values[name]) for name in ("analysts", "engineers"))
-        external, records = (self.quoted(self.values[name]) for name in ("external_schema", "records_schema"))
+        analysts, engineers = (self.identifier(self.values[name]) for name in ("analysts", "engineers"))
+        external, records = (self.identifier(self.values[name]) for name in ("external_schema", "records_schema"))
         database = self.literal(self.values["iceberg_database"])
         for schema, role in ((external, "iam_role"), (records, "records_iam_role")):
             yield (
@@ -62,17 +62,20 @@ class Redshift(Warehouse):
                 f"FROM DATA CATALOG DATABASE {database} IAM_ROLE {self.literal(self.values[role])}"
             )
         yield f"GRANT USAGE ON SCHEMA {records} TO ROLE {engineers}"
-        schemas = [self.quoted(self.schema(name)) for name in schemas_in(relations)]
+        schemas = [self.identifier(self.schema(name)) for name in schemas_in(relations)]
         yield from (f"CREATE SCHEMA IF NOT EXISTS {schema}" for schema in schemas)
         for schema in (external, *schemas):
             yield from (f"GRANT USAGE ON SCHEMA {schema} TO ROLE {role}" for role in (analysts, engineers))
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse. Columns of late-binding views take no comments; those of the tables are in Glue."""
-        view, query = self.quoted(*self.place(relation)), self.select(relation, self.quoted(*self.source(relation)))
+        view, query = (
+            self.identifier(*self.view_path(relation)),
+            self.select(relation, self.identifier(*self.source(relation))),
+        )
         yield f"DROP VIEW IF EXISTS {view}"
         yield f"CREATE VIEW {view} AS\n{query}\nWITH NO SCHEMA BINDING"
         if relation.description.split():
             yield f"COMMENT ON VIEW {view} IS {self.dialect.comment(relation.description)}"
         for role in self.readers(relation):
-            yield f"GRANT SELECT ON TABLE {view} TO ROLE {self.quoted(role)}"
+            yield f"GRANT SELECT ON TABLE {view} TO ROLE {self.identifier(role)}"

@@ -29,9 +29,9 @@ class Snowflake(Warehouse):
     )
     schemes = ("s3", "gs", "az")
 
-    def place(self, relation: Relation) -> tuple[str, ...]:
+    def view_path(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
-        return self._database, *super().place(relation)
+        return self._database, *super().view_path(relation)
 
     def source(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
@@ -43,22 +43,22 @@ class Snowflake(Warehouse):
 
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
-        integration, database = self.fold(self.values["catalog_integration"]), self.quoted(self._database)
+        integration, database = self.fold(self.values["catalog_integration"]), self.identifier(self._database)
         yield (
-            f"CREATE CATALOG INTEGRATION IF NOT EXISTS {self.quoted(integration)}\n"
+            f"CREATE CATALOG INTEGRATION IF NOT EXISTS {self.identifier(integration)}\n"
             "  CATALOG_SOURCE = OBJECT_STORE TABLE_FORMAT = DELTA ENABLED = TRUE"
         )
-        yield f"CREATE SCHEMA IF NOT EXISTS {self.quoted(self._database, self.schema(TABLES_SCHEMA))}"
-        roles = [self.quoted(self.fold(self.values[name])) for name in ("analysts", "engineers")]
+        yield f"CREATE SCHEMA IF NOT EXISTS {self.identifier(self._database, self.schema(TABLES_SCHEMA))}"
+        roles = [self.identifier(self.fold(self.values[name])) for name in ("analysts", "engineers")]
         yield from (f"GRANT USAGE ON DATABASE {database} TO ROLE {role}" for role in roles)
         for name in schemas_in(relations):
-            schema = self.quoted(self._database, self.schema(name))
+            schema = self.identifier(self._database, self.schema(name))
             yield f"CREATE SCHEMA IF NOT EXISTS {schema}"
             yield from (f"GRANT USAGE ON SCHEMA {schema} TO ROLE {role}" for role in roles)
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse. COPY GRANTS keeps the grants of others on the view."""
-        source, view = self.quoted(*self.source(relation)), self.quoted(*self.place(relation))
+        source, view = self.identifier(*self.source(relation)), self.identifier(*self.view_path(relation))
         comment = f" COMMENT = {self.dialect.comment(relation.description)}" if relation.description.split() else ""
         yield (
             f"CREATE ICEBERG TABLE IF NOT EXISTS {source}\n"
@@ -70,4 +70,4 @@ class Snowflake(Warehouse):
         columns = self.column_list(relation, "COMMENT {}")
         yield f"CREATE OR REPLACE VIEW {view} {columns} COPY GRANTS{comment} AS\n{self.select(relation, source)}"
         for role in self.readers(relation):
-            yield f"GRANT SELECT ON VIEW {view} TO ROLE {self.quoted(self.fold(role))}"
+            yield f"GRANT SELECT ON VIEW {view} TO ROLE {self.identifier(self.fold(role))}"

@@ -19,9 +19,9 @@ class Trino(Warehouse):
     )
     schemes = ("s3",)
 
-    def place(self, relation: Relation) -> tuple[str, ...]:
+    def view_path(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
-        return self.values["catalog"], *super().place(relation)
+        return self.values["catalog"], *super().view_path(relation)
 
     def source(self, relation: Relation) -> tuple[str, ...]:
         """See Warehouse."""
@@ -30,14 +30,14 @@ class Trino(Warehouse):
     def setup(self, relations: Iterable[Relation]) -> Iterator[str]:
         """See Warehouse."""
         for name in schemas_in(relations):
-            yield f"CREATE SCHEMA IF NOT EXISTS {self.quoted(self.values['catalog'], self.schema(name))}"
+            yield f"CREATE SCHEMA IF NOT EXISTS {self.identifier(self.values['catalog'], self.schema(name))}"
 
     def view(self, relation: Relation) -> Iterator[str]:
         """See Warehouse. Readers need no rights on the tables: a view is read as its owner."""
-        view = self.place(relation)
+        view = self.view_path(relation)
         comment = f" COMMENT {self.dialect.comment(relation.description)}" if relation.description.split() else ""
-        query = self.select(relation, self.quoted(*self.source(relation)))
-        yield f"CREATE OR REPLACE VIEW {self.quoted(*view)}{comment} SECURITY DEFINER AS\n{query}"
+        query = self.select(relation, self.identifier(*self.source(relation)))
+        yield f"CREATE OR REPLACE VIEW {self.identifier(*view)}{comment} SECURITY DEFINER AS\n{query}"
         for name, text in self.columns(relation):
             if text:
-                yield f"COMMENT ON COLUMN {self.quoted(*view)}.{name} IS {text}"
+                yield f"COMMENT ON COLUMN {self.identifier(*view)}.{name} IS {text}"
