@@ -13,7 +13,7 @@ from event_platform.storage.opening import open_store
 from event_platform.storage.store import require_conditional_put
 from event_platform.stream.checkpoints import Checkpoints
 from event_platform.stream.consume import Consumer, new_owner
-from event_platform.stream.kinesis import connect, find
+from event_platform.stream.kinesis import connect, describe_stream
 from event_platform.stream.reader import Limits
 
 #: One per shard: shards that share a connection wait for each other, and idle connections cost nothing.
@@ -30,7 +30,7 @@ def land_stream(
     logging.getLogger("event_platform").setLevel(logging.INFO)
     store = open_store(location)
     require_conditional_put(store)
-    stream = find(connect(_CONNECTIONS), name)
+    stream = describe_stream(connect(_CONNECTIONS), name)
     with _stopping() as stop:
         consumer = Consumer(
             stream,

@@ -16,11 +16,11 @@ from event_platform.cli.progress import show_progress
 from event_platform.events.errors import SettingError
 from event_platform.sample.generate import Truth, stream_hour, write_truth
 from event_platform.stream.events import Event, as_records, read_lines
-from event_platform.stream.kinesis import connect, find
-from event_platform.stream.produce import Failed, Producer, Sent
+from event_platform.stream.kinesis import connect, describe_stream
+from event_platform.stream.produce import FailedEvent, Producer, SendTotals
 
 #: Events that were not sent and get a line each.
-_SHOWN = 20
+_MAX_LINES = 20
 
 
 @dataclass(frozen=True)
@@ -66,26 +66,26 @@ class SampleSource:
             write_truth(self._path, self._truth.as_json())
 
 
-class _Refused:
+class _FailedEvents:
     """Events that were not sent: the first ones are shown, and all are written to the file, if there is one."""
 
     def __init__(self, file: BinaryIO | None) -> None:
         self._file = file
-        self._shown: list[str] = []
+        self._lines: list[str] = []
 
-    def add(self, failed: Failed) -> None:
+    def add(self, failure: FailedEvent) -> None:
         """Add an event."""
         if self._file is not None:
-            self._file.write(failed.event.line + b"\n")
-        if len(self._shown) < _SHOWN:
-            self._shown.append(f"{failed.event.source}, line {failed.event.number}: not sent: {failed.reason}")
+            self._file.write(failure.event.line + b"\n")
+        if len(self._lines) < _MAX_LINES:
+            self._lines.append(f"{failure.event.source}, line {failure.event.number}: not sent: {failure.reason}")
 
     def show(self, number: int, path: Path | None) -> None:
         """Print the events that were not sent."""
-        for line in self._shown:
+        for line in self._lines:
             ERR.print(line, markup=False, highlight=False, soft_wrap=True)
-        if number > len(self._shown):
-            ERR.print(f"and {number - len(self._shown):,} more")
+        if number > len(self._lines):
+            ERR.print(f"and {number - len(self._lines):,} more")
         if number:
             hint = f"they are in {path}" if path else "--failed FILE writes them to a file that can be sent again"
             ERR.print(hint, markup=False, highlight=False, soft_wrap=True)
@@ -99,34 +99,34 @@ def send_events(
         raise SettingError(
             f"--failed {failed}: is one of the files to send, and would be overwritten; choose another file"
         )
-    target = find(connect(), stream)
-    began = time.monotonic()
+    target = describe_stream(connect(), stream)
+    start = time.monotonic()
     with failed.open("wb") if failed else nullcontext() as file:
-        refused = _Refused(file)
-        producer = Producer(target, rate, refused.add)
+        failures = _FailedEvents(file)
+        producer = Producer(target, rate, failures.add)
         records = as_records(source.events(), key, per_record, target.max_record_bytes)
         try:
             with show_progress("events") as listen:
-                finished = 0
-                for sent in producer.send(records):
-                    finished = sent.events + sent.failed
-                    listen("produce", finished, source.total and max(source.total, finished + 1))
-                listen("produce", finished, finished)
+                count = 0
+                for totals in producer.send(records):
+                    count = totals.events + totals.failures
+                    listen("produce", count, source.total and max(source.total, count + 1))
+                listen("produce", count, count)
             source.finish()
         finally:
-            _show(producer.sent, time.monotonic() - began)
-            refused.show(producer.sent.failed, failed)
-    return 1 if producer.sent.failed else 0
+            _show(producer.totals, time.monotonic() - start)
+            failures.show(producer.totals.failures, failed)
+    return 1 if producer.totals.failures else 0
 
 
-def _show(sent: Sent, seconds: float) -> None:
+def _show(totals: SendTotals, seconds: float) -> None:
     table = Table("shard", "records", title=None)
-    for shard, records in sorted(sent.records_by_shard.items()):
+    for shard, records in sorted(totals.records_by_shard.items()):
         table.add_row(shard, f"{records:,}")
     OUT.print(table)
     OUT.print(
-        f"{sent.events:,} events sent in {sent.records:,} records, {sent.bytes / 1e6:,.1f} MB, {sent.calls:,} calls, "
-        f"{seconds:,.1f} s: {sent.events / max(seconds, 1e-9):,.0f} events per second; "
-        f"{sent.retried:,} records sent again, {sent.failed:,} events failed",
+        f"{totals.events:,} events sent in {totals.records:,} records, {totals.bytes / 1e6:,.1f} MB, "
+        f"{totals.calls:,} calls, {seconds:,.1f} s: {totals.events / max(seconds, 1e-9):,.0f} events per second; "
+        f"{totals.retries:,} records sent again, {totals.failures:,} events failed",
         soft_wrap=True,
     )

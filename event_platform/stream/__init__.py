@@ -1,1 +1,1 @@
-"""The way in: a producer for Kinesis, and a consumer that writes to landing as Firehose does. No Dagster."""
+"""A producer for Kinesis, and a consumer that writes a stream to landing as Firehose does. No Dagster."""

@@ -7,7 +7,7 @@ the message is a producer's record, and field 3 of that is its data.
 import hashlib
 from collections.abc import Iterator
 
-_MARK = b"\xf3\x89\x9a\xc2"
+_MAGIC = b"\xf3\x89\x9a\xc2"
 _MD5_BYTES = 16
 _VARINT, _BYTES = 0, 2  # wire types; the library writes no others
 _RECORDS = _DATA = 3
@@ -15,9 +15,9 @@ _RECORDS = _DATA = 3
 
 def parts(data: bytes) -> list[bytes]:
     """Return the records in an aggregated record, or `data` itself if it is not aggregated."""
-    if not data.startswith(_MARK):
+    if not data.startswith(_MAGIC):
         return [data]
-    message = data[len(_MARK) : -_MD5_BYTES]
+    message = data[len(_MAGIC) : -_MD5_BYTES]
     if hashlib.md5(message, usedforsecurity=False).digest() != data[-_MD5_BYTES:]:
         return [data]
     try:
@@ -27,7 +27,7 @@ def parts(data: bytes) -> list[bytes]:
 
 
 def _fields(message: bytes, number: int) -> Iterator[bytes]:
-    """Yield the bytes of each field number `wanted`. Raises IndexError or ValueError if the message is invalid."""
+    """Yield the bytes of each field with this number. Raises IndexError or ValueError if the message is invalid."""
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
@@ -48,6 +48,6 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
         byte = message[position]
         value |= (byte & 0x7F) << shift
         position += 1
-        if byte < 0x80:  # noqa: PLR2004 - the highest bit says that there is more
+        if byte < 0x80:  # noqa: PLR2004 - the highest bit is set if another byte follows
             return value, position
         shift += 7

@@ -1,8 +1,8 @@
 """Checkpoints: the position and the owner of each shard, as a small JSON object beside landing.
 
-A consumer writes its name into the checkpoint and renews it every third of a lease. It only replaces its own entries
-(with conditional puts), so that one of two consumers of a shard is rejected and stops. A checkpoint that was not
-changed for a whole lease has no owner any more: its consumer was killed. Each consumer measures this by its own clock.
+A consumer writes its name into the checkpoint and renews it every third of a lease. Conditional puts ensure that it
+only replaces what it wrote itself: one of two consumers of a shard is rejected and stops. If a checkpoint does not
+change for a whole lease, its consumer was killed, and the shard is free. Each consumer measures this by its own clock.
 
 Each stream has its own folder. A stream that is deleted and created again starts with new checkpoints.
 """
@@ -35,18 +35,18 @@ class Lease:
     """Ownership of a shard, until another consumer takes it."""
 
     def __init__(self, store: Store, name: str, checkpoint: Checkpoint, tag: str) -> None:
-        """Take the checkpoint that was written with our name."""
+        """Take the checkpoint in which this consumer is the owner, and its tag."""
         self.checkpoint = checkpoint
         self._store, self._name, self._tag = store, name, tag
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
 
     @property
     def age(self) -> float:
         """Seconds since the checkpoint was last written."""
-        return time.monotonic() - self._written
+        return time.monotonic() - self._written_at
 
-    def landed(self, sequence_number: str, arrived_at: datetime) -> None:
-        """Record that everything up to a record has landed. Raises OwnershipError if another one took the shard."""
+    def save_position(self, sequence_number: str, arrived_at: datetime) -> None:
+        """Save that all records up to this one have landed. Raises OwnershipError if the shard has another owner."""
         self._save(replace_in(self.checkpoint, sequence_number=sequence_number, arrived_at=arrived_at))
 
     def renew(self) -> None:
@@ -64,9 +64,9 @@ class Lease:
         except ChangedError as error:
             raise OwnershipError(
                 f"{self._store.uri(self._name)}: another consumer has taken this shard, so this one stops. Nothing is "
-                "lost: the other begins where this one had landed. If there should be one consumer only, stop the other"
+                "lost: the other one continues after the last landed record. To have only one consumer, stop the other"
             ) from error
-        self.checkpoint, self._written = checkpoint, time.monotonic()
+        self.checkpoint, self._written_at = checkpoint, time.monotonic()
 
 
 @dataclass
@@ -77,18 +77,18 @@ class Checkpoints:
     folder: str
     owner: str
     lease_seconds: float
-    #: Shards of other consumers: the tag of their checkpoint, and when it was first seen.
-    _watched: dict[str, tuple[str, float]] = field(default_factory=dict)
-    #: Shards whose owner is alive: their checkpoint has changed since.
-    busy: dict[str, str] = field(default_factory=dict)
+    #: Shards of other consumers: the tag of their checkpoint, and the time at which it was first seen.
+    _first_seen: dict[str, tuple[str, float]] = field(default_factory=dict)
+    #: Owners of shards whose checkpoint has changed since it was first seen: these owners are alive.
+    live_owners: dict[str, str] = field(default_factory=dict)
 
     def read(self, shard: str) -> tuple[Checkpoint, str | None]:
-        """Return the checkpoint of a shard and its tag, or None if there is none yet."""
-        tagged = self.store.read_tagged(self._name(shard))
-        if tagged is None:
+        """Return the checkpoint of a shard and its tag. Without a checkpoint, it is empty and the tag is None."""
+        entry = self.store.read_tagged(self._name(shard))
+        if entry is None:
             return Checkpoint(), None
         try:
-            return msgspec.json.decode(tagged[0], type=Checkpoint), tagged[1]
+            return msgspec.json.decode(entry[0], type=Checkpoint), entry[1]
         except msgspec.MsgspecError as error:
             raise SettingError(
                 f"{self.store.uri(self._name(shard))}: no checkpoint: {error}. Restore it, or delete it to read the "
@@ -100,27 +100,27 @@ class Checkpoints:
         return self.read(shard)[0].owner is None
 
     def claim(self, shard: str) -> Lease | None:
-        """Take a shard without an owner; None while it has one."""
+        """Return the lease of a shard that has no owner, or whose owner was killed; None while it has an owner."""
         checkpoint, tag = self.read(shard)
         if checkpoint.owner is not None and tag is not None and not self._is_abandoned(shard, checkpoint.owner, tag):
             return None
-        mine = replace_in(checkpoint, owner=self.owner, beat=checkpoint.beat + 1)
+        new_checkpoint = replace_in(checkpoint, owner=self.owner, beat=checkpoint.beat + 1)
         try:
-            new_tag = self.store.swap(self._name(shard), msgspec.json.encode(mine), tag)
-        except ChangedError:  # another was faster
+            new_tag = self.store.swap(self._name(shard), msgspec.json.encode(new_checkpoint), tag)
+        except ChangedError:  # another consumer was faster
             return None
-        self._watched.pop(shard, None)
-        self.busy.pop(shard, None)
-        return Lease(self.store, self._name(shard), mine, new_tag)
+        self._first_seen.pop(shard, None)
+        self.live_owners.pop(shard, None)
+        return Lease(self.store, self._name(shard), new_checkpoint, new_tag)
 
     def _is_abandoned(self, shard: str, owner: str, tag: str) -> bool:
         now = time.monotonic()
-        last_tag, since = self._watched.get(shard, (tag, now))
+        last_tag, seen_at = self._first_seen.get(shard, (tag, now))
         if last_tag != tag:
-            self.busy[shard] = owner
-            since = now
-        self._watched[shard] = (tag, since)
-        return now - since >= self.lease_seconds
+            self.live_owners[shard] = owner
+            seen_at = now
+        self._first_seen[shard] = (tag, seen_at)
+        return now - seen_at >= self.lease_seconds
 
     def _name(self, shard: str) -> str:
         return f"{self.folder}/{shard}.json"

@@ -22,9 +22,14 @@ from event_platform.stream.reader import Limits, ShardReader
 
 LOG = logging.getLogger(__name__)
 
-_LOOK_EVERY = 10.0  # seconds between looks for new shards, and for shards without an owner
-_TELL_EVERY = 60.0
-_TICK = 0.2
+#: Between looks for new shards, and for shards without an owner.
+_LOOK_SECONDS = 10.0
+
+#: Between lines of the log about progress.
+_REPORT_SECONDS = 60.0
+
+#: Between looks at the readers.
+_TICK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,14 @@ class Consumer:
     max_shards: int
     stop: threading.Event
     _readers: "dict[str, tuple[ShardReader, Future[bool]]]" = field(default_factory=dict)
-    _read: list[ShardReader] = field(default_factory=list)
+    _finished_readers: list[ShardReader] = field(default_factory=list)
     #: Shards that have landed completely, and shards that were read to the tip, if the consumer stops there.
-    _ended: set[str] = field(default_factory=set)
-    _idle: set[str] = field(default_factory=set)
-    _awaited: set[str] = field(default_factory=set)
+    _ended_shards: set[str] = field(default_factory=set)
+    _idle_shards: set[str] = field(default_factory=set)
+    _awaited_shards: set[str] = field(default_factory=set)
 
     def run(self) -> Totals:
-        """Read until stopped, or to the tip. Raises EventPlatformError after every shard has landed all it can."""
+        """Read until stopped, or to the tip. Raises EventPlatformError after all readers have stopped and landed."""
         with ThreadPoolExecutor(self.max_shards, "shard") as threads:
             try:
                 self._watch(threads)
@@ -66,43 +71,43 @@ class Consumer:
         return self._totals()
 
     def _watch(self, threads: ThreadPoolExecutor) -> None:
-        look_at, tell_at = 0.0, time.monotonic() + _TELL_EVERY
+        next_look, next_report = 0.0, time.monotonic() + _REPORT_SECONDS
         while not self.stop.is_set():
-            if self._collect() or time.monotonic() >= look_at:
-                look_at = time.monotonic() + min(_LOOK_EVERY, self.checkpoints.lease_seconds / 3)
-                waiting = self._start(threads)
-                if self.limits.until_idle and not waiting and not self._readers:
+            if self._collect() or time.monotonic() >= next_look:
+                next_look = time.monotonic() + min(_LOOK_SECONDS, self.checkpoints.lease_seconds / 3)
+                is_waiting = self._start(threads)
+                if self.limits.until_idle and not is_waiting and not self._readers:
                     return
-            if time.monotonic() >= tell_at:
-                tell_at += _TELL_EVERY
+            if time.monotonic() >= next_report:
+                next_report += _REPORT_SECONDS
                 self._report()
             if self._readers:
-                wait([future for _, future in self._readers.values()], _TICK, FIRST_COMPLETED)
+                wait([future for _, future in self._readers.values()], _TICK_SECONDS, FIRST_COMPLETED)
             else:
-                time.sleep(_TICK)
+                time.sleep(_TICK_SECONDS)
 
     def _collect(self) -> bool:
         """Remove finished readers. Return whether there were any. Raises the error of a reader."""
-        through = [name for name, (_, future) in self._readers.items() if future.done()]
-        for name in through:
+        names = [name for name, (_, future) in self._readers.items() if future.done()]
+        for name in names:
             reader, future = self._readers.pop(name)
-            self._read.append(reader)
-            (self._ended if future.result() else self._idle).add(name)
-        return bool(through)
+            self._finished_readers.append(reader)
+            (self._ended_shards if future.result() else self._idle_shards).add(name)
+        return bool(names)
 
     def _start(self, threads: ThreadPoolExecutor) -> bool:
         """Start readers for free shards. Return whether any shard has to wait."""
         shards = self.stream.shards()
-        waiting = False
+        is_waiting = False
         for shard in self._unread_shards(shards):
             if len(self._readers) >= self.max_shards:
                 return True
             lease = self.checkpoints.claim(shard.name)
             if lease is None:
-                waiting = True
-                self._await(shard.name)
+                is_waiting = True
+                self._await_lease(shard.name)
                 continue
-            self._awaited.discard(shard.name)
+            self._awaited_shards.discard(shard.name)
             self._report_start(shard.name, lease.checkpoint)
             reader = ShardReader(
                 self.stream,
@@ -114,47 +119,50 @@ class Consumer:
                 self.stop,
             )
             self._readers[shard.name] = (reader, threads.submit(reader.run))
-        return waiting
+        return is_waiting
 
     def _unread_shards(self, shards: list[Shard]) -> Iterator[Shard]:
         """Yield the readable shards that this consumer is not reading yet."""
-        listed = {shard.name for shard in shards}
+        names = {shard.name for shard in shards}
         for shard in shards:
-            if shard.name in self._readers or shard.name in self._ended or shard.name in self._idle:
+            if shard.name in self._readers or shard.name in self._ended_shards or shard.name in self._idle_shards:
                 continue
             if self.checkpoints.read(shard.name)[0].ended:
-                self._ended.add(shard.name)
-            elif all(parent in self._ended for parent in shard.parents if parent in listed):
+                self._ended_shards.add(shard.name)
+            elif all(parent in self._ended_shards for parent in shard.parents if parent in names):
                 yield shard
 
-    def _await(self, shard: str) -> None:
-        """Wait until the lease of another consumer's shard expires. Raises OwnershipError if it is alive."""
+    def _await_lease(self, shard: str) -> None:
+        """Remember that a shard is leased to another consumer.
+
+        Raises OwnershipError if this consumer stops at the tip, and the other one is alive.
+        """
         owner = self.checkpoints.read(shard)[0].owner
-        if self.limits.until_idle and shard in self.checkpoints.busy:
+        if self.limits.until_idle and shard in self.checkpoints.live_owners:
             raise OwnershipError(
-                f"stream {self.stream.name}: {shard} is being read by {owner}, and lands there. Stop that consumer, "
-                "or let it do the work"
+                f"stream {self.stream.name}: {shard} is read by another consumer, {owner}. Stop that consumer, "
+                "or let it land the shard"
             )
-        if shard not in self._awaited:
-            self._awaited.add(shard)
+        if shard not in self._awaited_shards:
+            self._awaited_shards.add(shard)
             seconds = self.checkpoints.lease_seconds
-            LOG.info("%s is owned by %s: taking it if its lease is not renewed for %.0f s", shard, owner, seconds)
+            LOG.info("%s is owned by %s: waiting until its lease is not renewed for %.0f s", shard, owner, seconds)
 
     def _report_start(self, shard: str, checkpoint: Checkpoint) -> None:
         LOG.info("reading %s after %s", shard, checkpoint.sequence_number or "its beginning")
         oldest = datetime.now(UTC) - timedelta(hours=self.stream.retention_hours)
         if checkpoint.arrived_at is not None and checkpoint.arrived_at < oldest:
             LOG.warning(
-                "%s was read up to %s, and the stream keeps records for %d hours: what arrived in between, if anything "
-                "did, is gone",
+                "%s was read up to %s, and the stream keeps records for %d hours: records that arrived "
+                "in between, if any, are lost",
                 shard,
                 checkpoint.arrived_at.isoformat(),
                 self.stream.retention_hours,
             )
 
     def _report(self) -> None:
-        behind = sorted((reader.millis_behind or 0, name) for name, (reader, _) in self._readers.items())
-        lags = ", ".join(f"{name} {millis / 1000:.0f} s" for millis, name in reversed(behind))
+        readers_by_lag = sorted((reader.millis_behind or 0, name) for name, (reader, _) in self._readers.items())
+        lags = ", ".join(f"{name} {millis / 1000:.0f} s" for millis, name in reversed(readers_by_lag))
         totals = self._totals()
         LOG.info("%d records in %d objects; behind: %s", totals.records, totals.objects, lags or "no shard")
         free_shards = [
@@ -164,7 +172,7 @@ class Consumer:
             LOG.warning("no consumer reads %s: start another one, or raise --max-shards", ", ".join(free_shards))
 
     def _totals(self) -> Totals:
-        readers = [*self._read, *(reader for reader, _ in self._readers.values())]
+        readers = [*self._finished_readers, *(reader for reader, _ in self._readers.values())]
         return Totals(
             len({reader.shard for reader in readers}),
             sum(reader.records for reader in readers),

@@ -12,11 +12,11 @@ import msgspec
 from event_platform.events.errors import StorageError
 
 #: The record limit of Kinesis. Longer lines are cut slightly above it, so that they are rejected.
-LONGEST = 10 << 20
+MAX_LINE_BYTES = 10 << 20
 
-_BITE = 1 << 16  # bytes
-_LONGEST_KEY = 256  # characters
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_CHUNK_BYTES = 1 << 16
+_MAX_KEY_LENGTH = 256  # characters
+_OBJECT_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingRecord:
     """A Kinesis record to send: one event, or several with a newline after each."""
 
     data: bytes
@@ -49,7 +49,7 @@ def read_lines(source: str, descriptor: int) -> Iterator[Event | None]:
     """
     number = 0
     try:
-        for line in _split(_unpack(_bites(descriptor))):
+        for line in _split(_unpack(_chunks(descriptor))):
             if line is None:
                 yield None
                 continue
@@ -58,58 +58,60 @@ def read_lines(source: str, descriptor: int) -> Iterator[Event | None]:
                 yield Event(source, number, line)
     except (OSError, EOFError, zlib.error) as error:
         raise StorageError(
-            f"{source}: cannot be read after line {number}: {error}; what is before it was sent"
+            f"{source}: cannot be read after line {number}: {error}; the lines before it were sent"
         ) from error
 
 
-def _bites(descriptor: int) -> Iterator[bytes | None]:
+def _chunks(descriptor: int) -> Iterator[bytes | None]:
     while True:
         if not select.select([descriptor], [], [], 0)[0]:
             yield None
-        bite = os.read(descriptor, _BITE)
-        if not bite:
+        chunk = os.read(descriptor, _CHUNK_BYTES)
+        if not chunk:
             return
-        yield bite
+        yield chunk
 
 
-def _unpack(bites: Iterator[bytes | None]) -> Iterator[bytes | None]:
+def _unpack(chunks: Iterator[bytes | None]) -> Iterator[bytes | None]:
     """Decompress gzip, with any number of members. Pass on other data."""
     member = None
     is_gzip: bool | None = None
-    for bite in bites:
-        if bite is None:
+    for chunk in chunks:
+        if chunk is None:
             yield None
             continue
-        is_gzip = bite.startswith(b"\x1f\x8b") if is_gzip is None else is_gzip
-        unconsumed = bite if is_gzip else b""
+        is_gzip = chunk.startswith(b"\x1f\x8b") if is_gzip is None else is_gzip
+        packed = chunk if is_gzip else b""
         if not is_gzip:
-            yield bite
-        while unconsumed:
+            yield chunk
+        while packed:
             member = member or zlib.decompressobj(wbits=31)
-            yield member.decompress(unconsumed)
-            unconsumed, member = (member.unused_data, None) if member.eof else (b"", member)
+            yield member.decompress(packed)
+            packed, member = (member.unused_data, None) if member.eof else (b"", member)
     if member is not None:
         raise EOFError("the gzip ends in the middle of its data")
 
 
-def _split(bites: Iterator[bytes | None]) -> Iterator[bytes | None]:
+def _split(chunks: Iterator[bytes | None]) -> Iterator[bytes | None]:
     rest = b""
-    for bite in bites:
-        if bite is None:
+    for chunk in chunks:
+        if chunk is None:
             yield None
             continue
-        first, newline, more = bite.partition(b"\n")
-        rest = (rest + first)[: LONGEST + 1]
+        first, newline, tail = chunk.partition(b"\n")
+        rest = (rest + first)[: MAX_LINE_BYTES + 1]
         if newline:
-            *whole, last = more.split(b"\n")
+            *lines, last = tail.split(b"\n")
             yield rest
-            yield from whole
+            yield from lines
             rest = last
     if rest:
         yield rest
 
 
-def as_records(events: Iterable[Event | None], path: str, per_record: int, max_bytes: int) -> Iterator[Outgoing | None]:
+def as_records(
+    events: Iterable[Event | None], path: str, per_record: int, max_bytes: int
+) -> Iterator[OutgoingRecord | None]:
     """Put up to `per_record` events into each record, within `max_bytes`. Pass on None.
 
     The partition key of a record with one event is the value at `path` (dots separate nested keys), so that events with
@@ -118,26 +120,26 @@ def as_records(events: Iterable[Event | None], path: str, per_record: int, max_b
     steps = path.split(".")
     if per_record == 1:
         for event in events:
-            yield None if event is None else Outgoing(event.line + b"\n", _key(event.line, steps), (event,))
+            yield None if event is None else OutgoingRecord(event.line + b"\n", _key(event.line, steps), (event,))
         return
-    together: list[Event] = []
+    batch: list[Event] = []
     size = len(_hash(b""))
     for event in events:
-        if together and (event is None or len(together) == per_record or size + len(event.line) + 1 > max_bytes):
-            yield _joined(together)
-            together, size = [], len(_hash(b""))
+        if batch and (event is None or len(batch) == per_record or size + len(event.line) + 1 > max_bytes):
+            yield _join(batch)
+            batch, size = [], len(_hash(b""))
         if event is None:
             yield None
         else:
-            together.append(event)
+            batch.append(event)
             size += len(event.line) + 1
-    if together:
-        yield _joined(together)
+    if batch:
+        yield _join(batch)
 
 
-def _joined(events: list[Event]) -> Outgoing:
+def _join(events: list[Event]) -> OutgoingRecord:
     data = b"".join([event.line + b"\n" for event in events])
-    return Outgoing(data, _hash(data), tuple(events))
+    return OutgoingRecord(data, _hash(data), tuple(events))
 
 
 def _key(line: bytes, steps: list[str]) -> str:
@@ -149,11 +151,11 @@ def _value(line: bytes, steps: list[str]) -> str | None:
     try:
         value: bytes | msgspec.Raw = line
         for step in steps:
-            value = _FIELDS.decode(value)[step]
+            value = _OBJECT_DECODER.decode(value)[step]
         key = bytes(value).decode() if bytes(value)[:1] != b'"' else msgspec.json.decode(value, type=str)
     except (msgspec.MsgspecError, KeyError, UnicodeDecodeError, RecursionError):
         return None
-    return key if 0 < len(key) <= _LONGEST_KEY else None
+    return key if 0 < len(key) <= _MAX_KEY_LENGTH else None
 
 
 def _hash(data: bytes) -> str:

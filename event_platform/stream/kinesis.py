@@ -17,19 +17,19 @@ from event_platform.storage.aws import code_of, configured_region
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
-#: Limits of a stream that does not report its own.
+#: Limit of a stream that does not report one.
 _MAX_RECORD_KIB = 1024
 
-_SHARDS_A_PAGE = 1000
+_PAGE_SHARDS = 1000
 
-#: Errors of too many requests: waiting is enough.
-_THROTTLED = {
+#: Errors of too many requests: a retry after a pause succeeds.
+_THROTTLING_CODES = {
     "ProvisionedThroughputExceededException",
     "LimitExceededException",
     "KMSThrottlingException",
     "ThrottlingException",
 }
-_PASSING = _THROTTLED | {"InternalFailure", "InternalFailureException", "ServiceUnavailable"}
+_TRANSIENT_CODES = _THROTTLING_CODES | {"InternalFailure", "InternalFailureException", "ServiceUnavailable"}
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0  # seconds
 
@@ -48,32 +48,32 @@ class Stream:
 
     client: "KinesisClient"
     name: str
-    created: datetime
+    created_at: datetime
     max_record_bytes: int  # of data and partition key together
     retention_hours: int
 
     @property
     def identity(self) -> str:
         """A unique name, different from that of an earlier or later stream with the same name."""
-        return f"{self.name}-{self.created.astimezone(UTC):%Y%m%dT%H%M%S}"
+        return f"{self.name}-{self.created_at.astimezone(UTC):%Y%m%dT%H%M%S}"
 
     def shards(self) -> list[Shard]:
         """Return the shards that hold records, open and closed. Raises StreamError."""
         try:
             return list(self._shards())
         except (BotoCoreError, ClientError) as error:
-            raise unusable(self.name, error) from error
+            raise stream_error(self.name, error) from error
 
     def _shards(self) -> Iterator[Shard]:
         # boto3's paginator would send name and token, and Kinesis accepts only one of them.
-        page = self.client.list_shards(StreamName=self.name, MaxResults=_SHARDS_A_PAGE)
+        page = self.client.list_shards(StreamName=self.name, MaxResults=_PAGE_SHARDS)
         while True:
             for shard in page["Shards"]:
                 parents = (shard.get("ParentShardId"), shard.get("AdjacentParentShardId"))
                 yield Shard(shard["ShardId"], tuple(parent for parent in parents if parent))
             if not (token := page.get("NextToken")):
                 return
-            page = self.client.list_shards(NextToken=token, MaxResults=_SHARDS_A_PAGE)
+            page = self.client.list_shards(NextToken=token, MaxResults=_PAGE_SHARDS)
 
 
 def connect(connections: int = 10) -> "KinesisClient":
@@ -93,12 +93,12 @@ def connect(connections: int = 10) -> "KinesisClient":
         raise StreamError(f"Kinesis: {error}; set AWS_REGION, or a profile") from error
 
 
-def find(client: "KinesisClient", name: str) -> Stream:
+def describe_stream(client: "KinesisClient", name: str) -> Stream:
     """Describe a stream. Raises StreamError if it does not exist or access is denied."""
     try:
         summary = client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     except (BotoCoreError, ClientError) as error:
-        raise unusable(name, error) from error
+        raise stream_error(name, error) from error
     limit = summary.get("MaxRecordSizeInKiB", _MAX_RECORD_KIB) * 1024
     return Stream(client, name, summary["StreamCreationTimestamp"], limit, summary["RetentionPeriodHours"])
 
@@ -106,11 +106,11 @@ def find(client: "KinesisClient", name: str) -> Stream:
 def is_transient(error: Exception) -> bool:
     """Return whether a failed call may succeed later: AWS is busy or did not answer."""
     if isinstance(error, ClientError):
-        return code_of(error) in _PASSING
+        return code_of(error) in _TRANSIENT_CODES
     return isinstance(error, BotoCoreError)
 
 
-def unusable(name: str, error: Exception) -> StreamError:
+def stream_error(name: str, error: Exception) -> StreamError:
     """Return the error for an unusable stream, with the remedy."""
     return StreamError(
         f"stream {name}: {error}. Expected a stream of this account and region that these credentials may use: check "
@@ -118,7 +118,7 @@ def unusable(name: str, error: Exception) -> StreamError:
     )
 
 
-def pause(tries: int) -> float:
+def retry_pause(tries: int) -> float:
     """Return the random, growing number of seconds to wait after `tries` failures in a row."""
     longest = min(_LONGEST_PAUSE, math.ldexp(_FIRST_PAUSE, min(tries, 10)))
     return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads calls, no secret

@@ -17,7 +17,7 @@ from event_platform.stream.aggregated import parts
 
 _COUNT = re.compile(r"-([0-9]{1,9})\.gz")
 
-#: Level of isal: ten times as fast as zlib's default, for objects that are a fifth larger.
+#: Compression level of isal: ten times as fast as zlib's default level; objects are a fifth larger.
 _LEVEL = 2
 
 
@@ -31,7 +31,7 @@ class Record:
 
 
 @dataclass
-class Pending:
+class PendingRecords:
     """Records of a shard, in order, that have not landed yet."""
 
     records: list[Record] = field(default_factory=list)
@@ -48,25 +48,25 @@ class Pending:
 
     def content(self) -> bytes:
         """Return the content as gzip, with a newline after each record. The same records give the same bytes."""
-        packed: bytes = igzip.compress(b"".join(self._lines), _LEVEL, mtime=0)
-        return packed
+        data: bytes = igzip.compress(b"".join(self._lines), _LEVEL, mtime=0)
+        return data
 
     def name(self, stream: str, shard: str) -> str:
         """Return the object's path below the root of landing."""
-        return f"{_beginning(stream, shard, self.records[0])}{len(self.records)}.gz"
+        return f"{_name_prefix(stream, shard, self.records[0])}{len(self.records)}.gz"
 
 
-def landed_already(landing: Store, stream: str, shard: str, first: Record) -> int | None:
+def landed_record_count(landing: Store, stream: str, shard: str, first_record: Record) -> int | None:
     """Return the number of records of the largest object that begins with `first`; None if there is none.
 
     Such an object exists if a consumer was killed between writing the object and writing the checkpoint.
     """
-    beginning = _beginning(stream, shard, first)
-    matches = [_COUNT.fullmatch(name, len(beginning) - 1) for name in landing.names(beginning)]
+    prefix = _name_prefix(stream, shard, first_record)
+    matches = [_COUNT.fullmatch(name, len(prefix) - 1) for name in landing.names(prefix)]
     return max((int(match[1]) for match in matches if match), default=None)
 
 
-def _beginning(stream: str, shard: str, first: Record) -> str:
+def _name_prefix(stream: str, shard: str, record: Record) -> str:
     # Names that begin with . or _ are hidden in landing, and a stream may have such a name.
-    visible = f"stream{stream}" if stream.startswith((".", "_")) else stream
-    return f"{first.arrived_at.astimezone(UTC):%Y/%m/%d/%H}/{visible}-{shard}-{first.sequence_number}-"
+    visible_stream = f"stream{stream}" if stream.startswith((".", "_")) else stream
+    return f"{record.arrived_at.astimezone(UTC):%Y/%m/%d/%H}/{visible_stream}-{shard}-{record.sequence_number}-"

@@ -20,8 +20,8 @@ from event_platform.events.errors import EventPlatformError, OwnershipError, Str
 from event_platform.storage.aws import code_of
 from event_platform.storage.store import Store
 from event_platform.stream.checkpoints import Lease
-from event_platform.stream.kinesis import Stream, is_transient, pause
-from event_platform.stream.objects import Pending, Record, landed_already
+from event_platform.stream.kinesis import Stream, is_transient, retry_pause
+from event_platform.stream.objects import PendingRecords, Record, landed_record_count
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef, GetShardIteratorInputTypeDef
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 #: A shard allows five reads a second, from all consumers together.
-_BETWEEN_CALLS, _AT_THE_TIP = 0.25, 1.0  # seconds
+_CALL_SECONDS, _TIP_SECONDS = 0.25, 1.0  # seconds
 
-#: Tries in a row that a busy or silent AWS is given: some minutes.
+#: Tries in a row if AWS is busy or does not answer: some minutes.
 _TRIES = 30
 
 
@@ -60,38 +60,38 @@ class ShardReader:
     objects: int = 0
     bytes_landed: int = 0  # as stored
     millis_behind: int | None = None
-    _pending: Pending = field(default_factory=Pending)
-    _since: float = 0.0
-    #: Number of records in the next object, if it was written before the checkpoint was.
-    _cut: int | None = None
-    _is_first: bool = True
+    _pending: PendingRecords = field(default_factory=PendingRecords)
+    _pending_since: float = 0.0
+    #: Number of records in the next object, if it is in landing already: the consumer was killed before the checkpoint.
+    _landed_count: int | None = None
+    _is_first_record: bool = True
 
     def run(self) -> bool:
         """Read until stopped, or to the end. Return whether the shard has ended. Raises EventPlatformError."""
         try:
-            ended = self._read()
+            has_ended = self._read()
             self._land()
-            self.lease.release(ended=ended)
+            self.lease.release(ended=has_ended)
         except OwnershipError:
             raise
         except EventPlatformError:
-            with suppress(EventPlatformError):  # the next consumer need not wait for the lease to run out
+            with suppress(EventPlatformError):  # the next consumer need not wait until the lease expires
                 self.lease.release(ended=False)
             raise
-        return ended
+        return has_ended
 
     def _read(self) -> bool:
         position = self.lease.checkpoint.sequence_number
         iterator: str | None = None
         tries = 0
         while not self.stop.is_set():
-            called = time.monotonic()
+            called_at = time.monotonic()
             try:
                 iterator = iterator or self._iterator(position)
                 answer = self.stream.client.get_records(ShardIterator=iterator)
             except (BotoCoreError, ClientError) as error:
                 iterator, tries = self._after_error(error, iterator, tries)
-                self._keep()
+                self._land_or_renew()
                 continue
             tries = 0
             iterator = answer.get("NextShardIterator")
@@ -103,11 +103,11 @@ class ShardReader:
                 return True
             if self.limits.until_idle and not self.millis_behind and not answer["Records"]:
                 return False
-            self._keep()
-            at_the_tip = not self.millis_behind and not self.limits.until_idle
-            self.stop.wait(max(0.0, called + (_AT_THE_TIP if at_the_tip else _BETWEEN_CALLS) - time.monotonic()))
-        if self._cut is not None:  # it is in landing already
-            self._pending = Pending()
+            self._land_or_renew()
+            is_at_tip = not self.millis_behind and not self.limits.until_idle
+            self.stop.wait(max(0.0, called_at + (_TIP_SECONDS if is_at_tip else _CALL_SECONDS) - time.monotonic()))
+        if self._landed_count is not None:  # these records are in landing already
+            self._pending = PendingRecords()
         return False
 
     def _iterator(self, position: str | None) -> str:
@@ -126,27 +126,27 @@ class ShardReader:
             return None, tries
         if not is_transient(error) or tries >= _TRIES:
             raise StreamError(
-                f"stream {self.stream.name}, {self.shard}: {error}. What follows the record "
-                f"{self.lease.checkpoint.sequence_number} is not in landing: run the consumer again. Where the stream "
-                "does not keep that record any more, delete the shard's checkpoint to begin with the oldest it has"
+                f"stream {self.stream.name}, {self.shard}: {error}. The records after "
+                f"{self.lease.checkpoint.sequence_number} are not in landing: run the consumer again. If the stream no "
+                "longer has that record, delete the shard's checkpoint, to start with the oldest record"
             ) from error
         LOG.debug("%s: %s", self.shard, error)
-        self.stop.wait(pause(tries))
+        self.stop.wait(retry_pause(tries))
         return iterator, tries + 1
 
     def _add(self, record: Record) -> None:
-        if self._is_first:
-            self._is_first = False
-            self._cut = landed_already(self.landing, self.stream.name, self.shard, record)
+        if self._is_first_record:
+            self._is_first_record = False
+            self._landed_count = landed_record_count(self.landing, self.stream.name, self.shard, record)
         if not self._pending.records:
-            self._since = time.monotonic()
+            self._pending_since = time.monotonic()
         self._pending.add(record)
-        if len(self._pending.records) == self._cut or self._pending.size >= self.limits.max_bytes:
+        if len(self._pending.records) == self._landed_count or self._pending.size >= self.limits.max_bytes:
             self._land()
 
-    def _keep(self) -> None:
+    def _land_or_renew(self) -> None:
         """Write the object if it is old enough, and renew the lease."""
-        if self._pending.records and time.monotonic() - self._since >= self.limits.max_seconds:
+        if self._pending.records and time.monotonic() - self._pending_since >= self.limits.max_seconds:
             self._land()
         elif self.lease.age >= self.lease_seconds / 3:
             self.lease.renew()
@@ -155,16 +155,18 @@ class ShardReader:
         """Write the object, then the checkpoint: in this order no failure skips a record."""
         if not self._pending.records:
             return
-        pending, self._pending, self._cut = self._pending, Pending(), None
-        last = pending.records[-1]
+        pending, self._pending, self._landed_count = self._pending, PendingRecords(), None
+        last_record = pending.records[-1]
         name, content = pending.name(self.stream.name, self.shard), pending.content()
         self.landing.write_durably(name, content)
-        self.lease.landed(last.sequence_number, last.arrived_at)
+        self.lease.save_position(last_record.sequence_number, last_record.arrived_at)
         self.records += len(pending.records)
         self.objects += 1
         self.bytes_landed += len(content)
-        behind = (self.millis_behind or 0) / 1000
-        LOG.info("landed %s: %d records, %d bytes, %.0f s behind", name, len(pending.records), len(content), behind)
+        lag_seconds = (self.millis_behind or 0) / 1000
+        LOG.info(
+            "landed %s: %d records, %d bytes, %.0f s behind", name, len(pending.records), len(content), lag_seconds
+        )
 
 
 def _records(answer: "GetRecordsOutputTypeDef") -> Iterator[Record]:

@@ -1,4 +1,4 @@
-"""The queue of the events that the filter drops, for code that loads them into the lake. Imports no table."""
+"""The queue of the events that the filter drops, for code that loads them into the lake."""
 
 from event_platform.events.errors import StorageError
 from event_platform.storage.queue import Queue

@@ -23,7 +23,7 @@ from event_platform.lake.tables import Table
 from event_platform.lake.totals import lake_totals
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.opening import open_store
-from event_platform.stream.kinesis import Stream, connect, find
+from event_platform.stream.kinesis import Stream, connect, describe_stream
 from event_platform_tests.storage.stores import assert_one_wins
 from event_platform_tests.stream.consumers import merge, split
 from event_platform_tests.support.ceph import Ceph
@@ -123,7 +123,7 @@ def stream(ceph_store: Ceph, bucket: str, tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", ceph_store.endpoint)
         monkeypatch.setenv("AWS_ENDPOINT_URL_KINESIS", stack.enter_context(kinesis_server(tmp_path)))
         monkeypatch.delenv("AWS_ENDPOINT_URL")
-        yield find(connect(), new_stream(connect(), 4))
+        yield describe_stream(connect(), new_stream(connect(), 4))
 
 
 @needs_kinesis

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from event_platform.stream.kinesis import Stream, find
+from event_platform.stream.kinesis import Stream, describe_stream
 from event_platform_tests.support.kinesis import kinesis_client, kinesis_server, new_stream
 from event_platform_tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY
 
@@ -37,7 +37,7 @@ def make_stream(kinesis: "KinesisClient") -> Iterator[Callable[[int], Stream]]:
 
     def make(shards: int) -> Stream:
         made.append(new_stream(kinesis, shards))
-        return find(kinesis, made[-1])
+        return describe_stream(kinesis, made[-1])
 
     yield make
     for name in made:
@@ -47,7 +47,7 @@ def make_stream(kinesis: "KinesisClient") -> Iterator[Callable[[int], Stream]]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Consumers of this process do not wait between calls: the server has no limits."""
-    monkeypatch.setattr("event_platform.stream.reader._BETWEEN_CALLS", 0.01)
-    monkeypatch.setattr("event_platform.stream.reader._AT_THE_TIP", 0.05)
-    monkeypatch.setattr("event_platform.stream.consume._TICK", 0.01)
-    monkeypatch.setattr("event_platform.stream.consume._LOOK_EVERY", 0.1)
+    monkeypatch.setattr("event_platform.stream.reader._CALL_SECONDS", 0.01)
+    monkeypatch.setattr("event_platform.stream.reader._TIP_SECONDS", 0.05)
+    monkeypatch.setattr("event_platform.stream.consume._TICK_SECONDS", 0.01)
+    monkeypatch.setattr("event_platform.stream.consume._LOOK_SECONDS", 0.1)

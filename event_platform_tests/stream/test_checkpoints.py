@@ -33,7 +33,7 @@ def test_a_consumer_goes_on_where_another_has_left(tmp_path: Path) -> None:
     lease = asked_by("first", tmp_path).claim(SHARD)
     assert lease is not None
     assert lease.checkpoint.sequence_number is None
-    lease.landed("17", NOW)
+    lease.save_position("17", NOW)
     lease.release(ended=False)
     second = asked_by("second", tmp_path).claim(SHARD)
     assert second is not None
@@ -49,7 +49,7 @@ def test_a_shard_that_is_read_cannot_be_taken(tmp_path: Path, clock: SimpleNames
         clock.now += 29
         assert lease.age == 29
         lease.renew()
-    assert other.busy == {SHARD: "first"}
+    assert other.live_owners == {SHARD: "first"}
     assert not other.is_free(SHARD)
 
 
@@ -65,13 +65,13 @@ def test_a_shard_whose_consumer_is_silent_is_taken(tmp_path: Path, clock: Simple
     assert taken is not None
     refused = pytest.raises(OwnershipError, match=r"shardId-000000000000\.json: another consumer has taken this shard")
     with refused:
-        lost.landed("17", NOW)
+        lost.save_position("17", NOW)
     with refused:
         lost.renew()
     with refused:
         lost.release(ended=True)
     assert other.read(SHARD)[0] == taken.checkpoint
-    taken.landed("18", NOW)
+    taken.save_position("18", NOW)
     assert other.read(SHARD)[0].sequence_number == "18"
 
 

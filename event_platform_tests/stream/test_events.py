@@ -69,7 +69,7 @@ def test_a_pipe_says_when_it_has_nothing_more_for_now() -> None:
 
 def test_a_line_that_no_stream_takes_is_not_held_in_memory(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its beginning is, which is too long as well; the next is a line like any other."""
-    monkeypatch.setattr(events, "LONGEST", 100_000)
+    monkeypatch.setattr(events, "MAX_LINE_BYTES", 100_000)
     file.write_bytes(b"x" * 1_000_000 + b"\nnext\n")
     assert [(number, len(line)) for number, line in lines_of(file)] == [(1, 100_001), (2, 4)]
 

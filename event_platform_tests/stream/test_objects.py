@@ -9,7 +9,7 @@ import pytest
 
 from event_platform.storage.folder import FolderStore
 from event_platform.stream.aggregated import parts
-from event_platform.stream.objects import Pending, Record, landed_already
+from event_platform.stream.objects import PendingRecords, Record, landed_record_count
 
 SHARD = "shardId-000000000000"
 MOMENT = datetime(2025, 6, 2, 23, 59, 59, tzinfo=UTC)
@@ -21,9 +21,9 @@ AGGREGATED = bytes.fromhex(
 )
 
 
-def pending(*records: Record) -> Pending:
+def pending(*records: Record) -> PendingRecords:
     """Return records that wait to be landed."""
-    waiting = Pending()
+    waiting = PendingRecords()
     for record in records:
         waiting.add(record)
     return waiting
@@ -85,9 +85,9 @@ def test_what_has_landed_already_is_found_by_its_first_record(tmp_path: Path) ->
     """The largest, if there are several; and no other shard's, hour's or stream's."""
     landing = FolderStore(tmp_path)
     first = Record(b"{}", "17", MOMENT)
-    assert landed_already(landing, "events", SHARD, first) is None
+    assert landed_record_count(landing, "events", SHARD, first) is None
     for name in ("events", "events-2", "other"):
         for number, count in (("17", 3), ("17", 20), ("17", 4), ("170", 99), ("18", 5)):
             landing.write_durably(f"2025/06/02/23/{name}-{SHARD}-{number}-{count + len(name)}.gz", b"")
     landing.write_durably(f"2025/06/02/22/events-{SHARD}-17-1000.gz", b"")
-    assert landed_already(landing, "events", SHARD, first) == 26
+    assert landed_record_count(landing, "events", SHARD, first) == 26

@@ -18,9 +18,9 @@ from click.testing import CliRunner, Result
 
 from event_platform.cli.main import main
 from event_platform.events.errors import StreamError
-from event_platform.stream.events import Event, Outgoing, as_records
+from event_platform.stream.events import Event, OutgoingRecord, as_records
 from event_platform.stream.kinesis import Stream
-from event_platform.stream.produce import Failed, Producer
+from event_platform.stream.produce import FailedEvent, Producer
 from event_platform_tests.support.kinesis import needs_kinesis
 from event_platform_tests.support.world import MONDAY, World, event
 
@@ -55,10 +55,10 @@ def sending(
     rate: float | None = None,
     limit: int = MIB,
     sleep: Callable[[float], None] = lambda _seconds: None,
-) -> tuple[Producer, list[Failed]]:
+) -> tuple[Producer, list[FailedEvent]]:
     """Send lines to a fake stream, without waiting between tries; return the producer and what failed."""
     stream = Stream(fake, "events", datetime.now(UTC), limit, 24)  # type: ignore[arg-type]
-    failed: list[Failed] = []
+    failed: list[FailedEvent] = []
     producer = Producer(stream, rate, failed.append, sleep)
     given = [Event("file", number, line) for number, line in enumerate(lines, start=1)]
     for _ in producer.send(as_records(given, "event_uuid", 1, limit)):
@@ -89,7 +89,7 @@ def test_only_what_was_refused_is_sent_again() -> None:
     refused = [data for data in fake.calls[0] if b"7" in data]
     assert fake.calls[1:] == [refused, refused]
     assert not failed
-    assert (producer.sent.events, producer.sent.retried, len(refused)) == (100, 38, 19)
+    assert (producer.totals.events, producer.totals.retries, len(refused)) == (100, 38, 19)
 
 
 def test_what_is_never_taken_is_told_and_stops_nothing() -> None:
@@ -97,7 +97,7 @@ def test_what_is_never_taken_is_told_and_stops_nothing() -> None:
     fake = Fake(lambda _call, data: "InternalFailure" if data == b"7\n" else None)
     producer, failed = sending(fake, *numbered(600))
     assert [(each.event.number, each.reason) for each in failed] == [(8, "InternalFailure, 12 times")]
-    assert (producer.sent.events, producer.sent.failed) == (599, 1)
+    assert (producer.totals.events, producer.totals.failures) == (599, 1)
 
 
 def test_what_is_too_large_for_the_stream_is_told_and_stops_nothing() -> None:
@@ -125,7 +125,7 @@ def test_a_call_that_fails_as_a_whole_is_made_again(error: Exception) -> None:
     """If waiting may help. Where an answer was lost, its events are there twice: redeliveries."""
     fake = Fake(lambda call, _data: error if call == 1 else None)
     producer, failed = sending(fake, *numbered(3))
-    assert (len(fake.calls), producer.sent.events, failed) == (2, 3, [])
+    assert (len(fake.calls), producer.totals.events, failed) == (2, 3, [])
 
 
 def test_a_call_that_cannot_succeed_ends_it() -> None:
@@ -281,7 +281,7 @@ def test_it_is_clear_what_is_to_be_sent(arguments: list[str], told: str) -> None
 def test_a_record_with_several_events_is_several_events_to_the_platform(world: World) -> None:
     """Also where Firehose puts another newline behind it."""
     given = [Event("", number, json.dumps(event(f"u{number}")).encode()) for number in range(30)]
-    records = [record for record in as_records(given, "event_uuid", 13, MIB) if isinstance(record, Outgoing)]
+    records = [record for record in as_records(given, "event_uuid", 13, MIB) if isinstance(record, OutgoingRecord)]
     world.deliver_bytes(MONDAY, "a", b"".join(record.data + b"\n" for record in records))
     world.load(MONDAY)
     assert [len(record.events) for record in records] == [13, 13, 4]

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 #: Limits of SQS for a call: messages, and bytes of all of them.
-_MESSAGES, _BYTES = 10, 256 * 1024
+_MAX_MESSAGES, _MAX_BYTES = 10, 256 * 1024
 
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,9 +26,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     event_uuid: str
     record: str  # shard and sequence number
     number: Annotated[int, msgspec.Meta(ge=0, le=2**31)]  # of the event in the record
-    arrived_at: _Moment  # of the record, in the stream
+    arrived_at: _Time  # of the record, in the stream
     survivor: str  # record
-    survivor_seen_at: _Moment
+    survivor_seen_at: _Time
     body: str
 
     @property
@@ -68,9 +68,9 @@ def batches(letters: Sequence[DeadLetter]) -> Iterator[list[tuple[int, str]]]:
     size = 0
     for number, letter in enumerate(letters):
         message = letter.message
-        if len(message) > _BYTES:
+        if len(message) > _MAX_BYTES:
             continue
-        if batch and (len(batch) == _MESSAGES or size + len(message) > _BYTES):
+        if batch and (len(batch) == _MAX_MESSAGES or size + len(message) > _MAX_BYTES):
             yield batch
             batch, size = [], 0
         batch.append((number, message))

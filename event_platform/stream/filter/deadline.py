@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def call_each(
+def map_parallel(
     pool: Executor, function: Callable[[Item], Result], items: Sequence[Item], seconds: float
 ) -> list[Result | None]:
     """Call a function with each item. Return the results; None if it failed, or took longer than `seconds`.
@@ -24,10 +24,10 @@ def call_each(
         return [None] * len(items)
     futures = [pool.submit(function, item) for item in items]
     wait(futures, timeout=seconds)
-    late = {future for future in futures if future.cancel() or not future.done()}
-    errors = {future: error for future in futures if future not in late and (error := future.exception())}
-    _report(len(items), len(late), list(errors.values()))
-    return [None if future in late or future in errors else future.result() for future in futures]
+    late_futures = {future for future in futures if future.cancel() or not future.done()}
+    errors = {future: error for future in futures if future not in late_futures and (error := future.exception())}
+    _report(len(items), len(late_futures), list(errors.values()))
+    return [None if future in late_futures or future in errors else future.result() for future in futures]
 
 
 def _report(calls: int, late: int, errors: Sequence[BaseException]) -> None:

@@ -29,8 +29,8 @@ class StreamRecord:
 
 def read_record(record: Mapping[str, Any]) -> StreamRecord:
     """Read a record of an invocation."""
-    arrived = record.get("approximateArrivalTimestamp")
-    milliseconds = arrived if isinstance(arrived, int | float) else None
+    timestamp = record.get("approximateArrivalTimestamp")
+    milliseconds = timestamp if isinstance(timestamp, int | float) else None
     return StreamRecord(
         record["recordId"],
         record["data"],
@@ -44,16 +44,16 @@ def _name(metadata: Any) -> str | None:
     if not isinstance(metadata, Mapping):
         return None
     shard, number = metadata.get("shardId"), metadata.get("sequenceNumber")
-    within = metadata.get("subsequenceNumber")
-    return ":".join(map(str, [shard, number, *([within] if within else [])])) if shard and number else None
+    subnumber = metadata.get("subsequenceNumber")
+    return ":".join(map(str, [shard, number, *([subnumber] if subnumber else [])])) if shard and number else None
 
 
-def passed(record: StreamRecord, data: bytes | None = None) -> dict[str, str]:
+def deliver_response(record: StreamRecord, data: bytes | None = None) -> dict[str, str]:
     """Return the response that delivers a record, unchanged or with other data."""
     encoded = record.encoded if data is None else base64.b64encode(data).decode()
     return {"recordId": record.record_id, "result": "Ok", "data": encoded}
 
 
-def dropped(record: StreamRecord) -> dict[str, str]:
-    """Answer that a record is not delivered."""
+def drop_response(record: StreamRecord) -> dict[str, str]:
+    """Return the response that drops a record."""
     return {"recordId": record.record_id, "result": "Dropped"}

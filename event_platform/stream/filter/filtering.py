@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 
 from event_platform.events.identity import IdentifiedEvent
 from event_platform.stream.filter.dead_letters import DeadLetter, DeadLetterQueue, batches
-from event_platform.stream.filter.deadline import call_each
-from event_platform.stream.filter.deliveries import StreamRecord, dropped, passed
+from event_platform.stream.filter.deadline import map_parallel
+from event_platform.stream.filter.deliveries import StreamRecord, deliver_response, drop_response
 from event_platform.stream.filter.parts import PartReader, Parts
 from event_platform.stream.filter.seen import SeenEvents, Sighting, digest_of
 
-#: The longest that an invocation waits for the table, and for the queue.
+#: Longest wait of an invocation for the table, and for the queue.
 _CLAIM_SECONDS, _SEND_SECONDS = 20.0, 10.0
 
 #: Seconds of an invocation that are reserved for its answer.
@@ -46,7 +46,7 @@ class Totals:
 
 
 @dataclass(frozen=True)
-class Filtered:
+class FilterAnswer:
     """The answer of an invocation, a result for each record."""
 
     results: list[dict[str, str]]
@@ -62,19 +62,19 @@ class Filter:
     queue: DeadLetterQueue
     pool: Executor
 
-    def filter(self, records: Sequence[StreamRecord], remaining: Callable[[], float]) -> Filtered:
+    def filter(self, records: Sequence[StreamRecord], remaining: Callable[[], float]) -> FilterAnswer:
         """Return the records to deliver. `remaining` returns the seconds left of the invocation."""
-        taken_apart = [self._parts(record) for record in records]
-        occurrences = list(_occurrences(records, taken_apart))
+        record_parts = [self._parts(record) for record in records]
+        occurrences = list(_occurrences(records, record_parts))
         totals = Totals(events=len(occurrences))
-        redelivered = self._redelivered(occurrences, remaining, totals)
-        whole = _whole_parts(occurrences, redelivered, taken_apart)
-        dropped_parts = self._send(whole, remaining, totals)
+        redeliveries = self._find_redeliveries(occurrences, remaining, totals)
+        whole_parts = _whole_parts(occurrences, redeliveries, record_parts)
+        dropped_parts = self._send(whole_parts, remaining, totals)
         results = [
             _result(record, parts, dropped_parts.get(number, set()))
-            for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True))
+            for number, (record, parts) in enumerate(zip(records, record_parts, strict=True))
         ]
-        return Filtered(results, totals)
+        return FilterAnswer(results, totals)
 
     def _parts(self, record: StreamRecord) -> Parts:
         data = record.data
@@ -82,23 +82,23 @@ class Filter:
             return Parts()
         return self.reader.read(data, record.arrived_at)
 
-    def _redelivered(
+    def _find_redeliveries(
         self, occurrences: Sequence[_Occurrence], remaining: Callable[[], float], totals: Totals
     ) -> dict[_Occurrence, Sighting]:
-        """Return the occurrences that passed elsewhere. The first of each id claims it, in the order of the records."""
+        """Return the occurrences whose id passes in another one. The first occurrence of an id claims the id."""
         by_uuid: dict[str, list[_Occurrence]] = {}
         for occurrence in occurrences:
             by_uuid.setdefault(occurrence.event.event_uuid, []).append(occurrence)
         groups = list(by_uuid.values())
         seconds = min(_CLAIM_SECONDS, remaining() - _ANSWER_SECONDS)
-        sightings = call_each(self.pool, self._claim, [group[0] for group in groups], seconds)
-        redelivered: dict[_Occurrence, Sighting] = {}
+        sightings = map_parallel(self.pool, self._claim, [group[0] for group in groups], seconds)
+        redeliveries: dict[_Occurrence, Sighting] = {}
         for group, sighting in zip(groups, sightings, strict=True):
             if sighting is None:
                 totals.undecided += len(group)
             else:
-                redelivered.update((other, sighting) for other in _others(group, sighting))
-        return redelivered
+                redeliveries.update((copy, sighting) for copy in _copies(group, sighting))
+        return redeliveries
 
     def _claim(self, occurrence: _Occurrence) -> Sighting:
         return self.seen.claim(occurrence.event.event_uuid, occurrence.digest, occurrence.name)
@@ -110,12 +110,12 @@ class Filter:
         totals: Totals,
     ) -> dict[int, set[int]]:
         """Send the events of parts to the queue. Return, by record, the parts whose events are all in the queue."""
-        owners = [(key, event, sighting) for key, events in parts.items() for event, sighting in events]
-        letters = [_letter(occurrence, sighting) for _, occurrence, sighting in owners]
+        entries = [(key, event, sighting) for key, events in parts.items() for event, sighting in events]
+        letters = [_letter(occurrence, sighting) for _, occurrence, sighting in entries]
         seconds = min(_SEND_SECONDS, remaining() - _ANSWER_SECONDS)
-        answers = call_each(self.pool, self.queue.send, list(batches(letters)), seconds)
+        answers = map_parallel(self.pool, self.queue.send, list(batches(letters)), seconds)
         sent = frozenset[int]().union(*(answer for answer in answers if answer is not None))
-        unsent = {key for number, (key, _, _) in enumerate(owners) if number not in sent}
+        unsent = {key for number, (key, _, _) in enumerate(entries) if number not in sent}
         totals.dropped += sum(len(events) for key, events in parts.items() if key not in unsent)
         totals.undecided += sum(len(events) for key, events in parts.items() if key in unsent)
         sent_parts: dict[int, set[int]] = {}
@@ -124,12 +124,12 @@ class Filter:
         return sent_parts
 
 
-def _occurrences(records: Sequence[StreamRecord], taken_apart: Sequence[Parts]) -> Iterable[_Occurrence]:
-    for number, (record, parts) in enumerate(zip(records, taken_apart, strict=True)):
-        events = [(index, event) for index, part in enumerate(parts.parts) for event in part.events]
-        for within, (index, event) in enumerate(events):
+def _occurrences(records: Sequence[StreamRecord], record_parts: Sequence[Parts]) -> Iterable[_Occurrence]:
+    for record_index, (record, parts) in enumerate(zip(records, record_parts, strict=True)):
+        events = [(part_index, event) for part_index, part in enumerate(parts.parts) for event in part.events]
+        for number, (part_index, event) in enumerate(events):
             name, arrived_at = record.name or "", record.arrived_at or 0
-            yield _Occurrence(number, index, within, name, arrived_at, event, digest_of(event.body))
+            yield _Occurrence(record_index, part_index, number, name, arrived_at, event, digest_of(event.body))
 
 
 def _letter(occurrence: _Occurrence, survivor: Sighting) -> DeadLetter:
@@ -144,29 +144,33 @@ def _letter(occurrence: _Occurrence, survivor: Sighting) -> DeadLetter:
     )
 
 
-def _others(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:
-    """Yield the occurrences of an id with the body that passed, except the passing one."""
-    same = [other for other in group if other.digest == sighting.digest]
-    survivor = next((other for other in same if other.name == sighting.record), None)
-    return (other for other in same if other is not survivor)
+def _copies(group: Sequence[_Occurrence], sighting: Sighting) -> Iterable[_Occurrence]:
+    """Yield the occurrences of an id that have the body of the survivor, except the survivor."""
+    copies = [copy for copy in group if copy.digest == sighting.digest]
+    survivor = next((copy for copy in copies if copy.name == sighting.record), None)
+    return (copy for copy in copies if copy is not survivor)
 
 
 def _whole_parts(
-    occurrences: Sequence[_Occurrence], redelivered: dict[_Occurrence, Sighting], taken_apart: Sequence[Parts]
+    occurrences: Sequence[_Occurrence], redeliveries: dict[_Occurrence, Sighting], record_parts: Sequence[Parts]
 ) -> dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]]:
     """Return the redelivered events by record and part, of parts that contain nothing else."""
     parts: dict[tuple[int, int], list[tuple[_Occurrence, Sighting]]] = {}
     for occurrence in occurrences:
-        if occurrence in redelivered:
-            parts.setdefault((occurrence.record, occurrence.part), []).append((occurrence, redelivered[occurrence]))
+        if occurrence in redeliveries:
+            parts.setdefault((occurrence.record, occurrence.part), []).append((occurrence, redeliveries[occurrence]))
     return {
         (record, part): events
         for (record, part), events in parts.items()
-        if len(events) == len(taken_apart[record].parts[part].events)
+        if len(events) == len(record_parts[record].parts[part].events)
     }
 
 
 def _result(record: StreamRecord, parts: Parts, dropped_parts: set[int]) -> dict[str, str]:
     if not dropped_parts:
-        return passed(record)
-    return dropped(record) if parts.is_empty_without(dropped_parts) else passed(record, parts.without(dropped_parts))
+        return deliver_response(record)
+    return (
+        drop_response(record)
+        if parts.is_empty_without(dropped_parts)
+        else deliver_response(record, parts.without(dropped_parts))
+    )

@@ -21,7 +21,7 @@ from botocore.config import Config
 from event_platform.events.envelope import Envelope
 from event_platform.storage.aws import region_of
 from event_platform.stream.filter.dead_letters import DeadLetterQueue
-from event_platform.stream.filter.deliveries import passed, read_record
+from event_platform.stream.filter.deliveries import deliver_response, read_record
 from event_platform.stream.filter.filtering import Filter, Totals
 from event_platform.stream.filter.parts import PartReader
 from event_platform.stream.filter.seen import SeenEvents
@@ -47,13 +47,13 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Answer an invocation of Firehose: a result for each record."""
     records = [read_record(record) for record in event["records"]]
     try:
-        filtered = open_filter().filter(records, lambda: context.get_remaining_time_in_millis() / 1000)
+        answer = open_filter().filter(records, lambda: context.get_remaining_time_in_millis() / 1000)
     except Exception:
         LOG.exception("an invocation of %d records is delivered unfiltered", len(records))
         _report(Totals(events=len(records), undecided=len(records)))
-        return {"records": [passed(record) for record in records]}
-    _report(filtered.totals)
-    return {"records": filtered.results}
+        return {"records": [deliver_response(record) for record in records]}
+    _report(answer.totals)
+    return {"records": answer.results}
 
 
 @cache

@@ -12,8 +12,8 @@ from event_platform.stream.aggregated import parts as aggregated_parts
 
 _GZIP = b"\x1f\x8b"
 
-#: Maximum unpacked bytes of a stream record. A larger one passes.
-_MAX_UNPACKED = 32 * 1024 * 1024
+#: Maximum size of a stream record after unpacking. Larger ones pass.
+_MAX_UNPACKED_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,13 @@ class PartReader:
         events = self._identifier.identify(lines, arrived_at)
         ends = [b"\n"] * (len(lines) - 1) + [b""]
         if events is None:
-            cut = [cut_at_braces(line)[1] for line in lines]
-            ends = [end for pieces, end in zip(cut, ends, strict=True) for end in [b""] * (len(pieces) - 1) + [end]]
-            lines = [piece for pieces in cut for piece in pieces]
+            pieces_by_line = [cut_at_braces(line)[1] for line in lines]
+            ends = [
+                end
+                for pieces, end in zip(pieces_by_line, ends, strict=True)
+                for end in [b""] * (len(pieces) - 1) + [end]
+            ]
+            lines = [piece for pieces in pieces_by_line for piece in pieces]
             events = self._identifier.identify(lines, arrived_at)
         if events is None:
             return None
@@ -91,7 +95,7 @@ def _gunzip(data: bytes) -> bytes | None:
     """Decompress one member of gzip; None if it is damaged, too large, or followed by other data."""
     member = zlib.decompressobj(wbits=31)
     try:
-        content = member.decompress(data, _MAX_UNPACKED)
+        content = member.decompress(data, _MAX_UNPACKED_BYTES)
     except zlib.error:
         return None
     return content if member.eof and not member.unused_data else None

@@ -14,12 +14,12 @@ from event_platform.storage.aws import code_of
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: As long as the lake compares records by default.
-REMEMBERED = timedelta(days=7)
+#: How long ids are stored: the default window in which the lake compares records.
+RETENTION = timedelta(days=7)
 
 _DIGEST_BYTES = 16
 
-#: DynamoDB deletes expired items up to days later.
+#: Expired items count as missing: DynamoDB deletes them up to days later.
 _NEW_OR_EXPIRED = "attribute_not_exists(event_uuid) OR expires_at <= :now"
 
 
@@ -46,13 +46,13 @@ class SeenEvents:
     clock: Callable[[], float] = time.time
 
     def claim(self, event_uuid: str, digest: bytes, record: str) -> Sighting:
-        """Note that an event passes in a stream record, unless its id has passed before. Return the passing record.
+        """Save that an event passes in a stream record, unless its id has passed before. Return the record that passes.
 
         A repeated claim of the same record, even after a lost answer, returns that record. Raises botocore's errors;
         the claim may have been stored nevertheless.
         """
         now = int(self.clock())
-        claimed = Sighting(record, digest, now)
+        sighting = Sighting(record, digest, now)
         try:
             self.client.put_item(
                 TableName=self.table,
@@ -61,7 +61,7 @@ class SeenEvents:
                     "record": {"S": record},
                     "digest": {"B": digest},
                     "seen_at": {"N": f"{now}"},
-                    "expires_at": {"N": f"{now + int(REMEMBERED.total_seconds())}"},
+                    "expires_at": {"N": f"{now + int(RETENTION.total_seconds())}"},
                 },
                 ConditionExpression=_NEW_OR_EXPIRED,
                 ExpressionAttributeValues={":now": {"N": f"{now}"}},
@@ -71,7 +71,7 @@ class SeenEvents:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise
             return _sighting(error.response["Item"])  # type: ignore[typeddict-item]
-        return claimed
+        return sighting
 
 
 def _sighting(item: Any) -> Sighting:

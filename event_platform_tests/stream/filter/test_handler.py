@@ -12,7 +12,7 @@ import pytest
 
 from event_platform.stream.filter import handler as module
 from event_platform.stream.filter.handler import handler, open_filter
-from event_platform.stream.filter.seen import REMEMBERED
+from event_platform.stream.filter.seen import RETENTION
 from event_platform_tests.stream.filter.firehose import (
     NOW,
     SHARD,
@@ -98,13 +98,13 @@ def test_records_without_a_sequence_number_are_delivered(stream: FilteredStream)
 def test_ids_are_forgotten_after_seven_days(stream: FilteredStream) -> None:
     """By the clock, though DynamoDB deletes them when it comes to it; whoever passes then is the survivor."""
     assert stream.call(record(1, A)) == [A]
-    stream.now += REMEMBERED.total_seconds() - 1
+    stream.now += RETENTION.total_seconds() - 1
     assert stream.call(record(2, A)) == [None]
     stream.now += 1
     assert stream.call(record(3, A), record(4, A)) == [A, None]
     assert stream.call(record(3, A), record(1, A)) == [A, None]
     (item,) = stream.dynamodb.scan(TableName=stream.table)["Items"]
-    assert int(item["expires_at"]["N"]) == stream.now + REMEMBERED.total_seconds()
+    assert int(item["expires_at"]["N"]) == stream.now + RETENTION.total_seconds()
 
 
 def test_what_the_queue_does_not_take_is_delivered(stream: FilteredStream) -> None:
