@@ -30,7 +30,7 @@ from event_platform.defs.resources.build import build_resources
 from event_platform.defs.resources.platform import RulesResource
 from event_platform.environment import Environment, load_environment
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.events.mending.opening import require_opened
+from event_platform.events.mending.opening import require_runnable
 from event_platform.lake.lake import Lake
 from event_platform.landing.notifications import landing_queue
 from event_platform.storage.storage import Storage
@@ -59,7 +59,7 @@ def build_definitions(environment: Environment | None = None, catalog: Catalog |
         fork_runs(*([PUBLISHING] if environment.iceberg else []), *([S3] if is_on_s3 else []))
     if catalog is None:
         catalog = load_catalog(environment.catalog)
-    require_opened(catalog.mending)
+    require_runnable(catalog.mending)
     partitions, first_date = daily_partitions(environment.start_date), environment.start_date
     policy, tables = backfill_policy(environment.days_per_run), Lake(Storage(environment.lake))
     raw, downstream = raw_assets(environment), platform_assets(catalog)

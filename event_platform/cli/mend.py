@@ -14,8 +14,8 @@ from event_platform.cli.totals import figures_table
 from event_platform.compute.executor import open_executor
 from event_platform.environment import Environment
 from event_platform.events.catalog import Catalog, load_catalog
-from event_platform.events.mending.opening import require_opened
-from event_platform.events.mending.outcome import Mended
+from event_platform.events.mending.opening import require_runnable
+from event_platform.events.mending.outcome import MendedExample
 from event_platform.events.personal import mask_text, personal_fields
 from event_platform.events.wording import counted
 from event_platform.pipeline.context import PipelineContext
@@ -32,7 +32,7 @@ _EXAMPLES, _LENGTH, _BEFORE = 10, 100, 30
 def dry_run(environment: Environment, first: date | None, last: date | None, progress: Listener) -> MendTrial:
     """Report what `mend` would change, without writing anything."""
     window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
-    require_opened(catalog.mending)
+    require_runnable(catalog.mending)
     progress.begin("looking for records to mend")
     lake = open_lake(environment.lake)
     due = [day for day in due_mending(lake, catalog.mending) if window[0] <= day <= window[1]]
@@ -60,9 +60,9 @@ def _as_json(trial: MendTrial) -> dict[str, Any]:
     return {
         "days": [day.isoformat() for day in trial.days],
         "objects": trial.objects,
-        "given": dict(sorted(outcome.given.items())),
+        "given": dict(sorted(outcome.letter_counts.items())),
         "functions": outcome.as_json(),
-        "stay": dict(sorted(outcome.left.items())),
+        "stay": dict(sorted(outcome.unmended_counts.items())),
         "put_back": trial.put_back,
         "unread": trial.unread,
     }
@@ -82,24 +82,28 @@ def _render(trial: MendTrial, examples: Collection[dict[str, str]]) -> Iterator[
     outcome = trial.outcome
     for label, count in trial.put_back.items():
         yield f"{counted(count, 'record')} mended by {label}, which the catalog lacks, would be as they landed"
-    records, objects, days = outcome.given.total(), counted(trial.objects, "object"), counted(len(trial.days), "day")
+    records, objects, days = (
+        outcome.letter_counts.total(),
+        counted(trial.objects, "object"),
+        counted(len(trial.days), "day"),
+    )
     yield (
-        f"{counted(records, 'record')} of {objects} on {days}: {outcome.sound.total():,} would be sound, "
-        f"{outcome.left.total():,} stay as they are. Nothing was written; event-platform mend does it"
+        f"{counted(records, 'record')} of {objects} on {days}: {outcome.sound_counts.total():,} would be sound, "
+        f"{outcome.unmended_counts.total():,} stay as they are. Nothing was written; event-platform mend does it"
     )
 
 
-def _examples(mended: Collection[Mended], catalog: Catalog) -> list[dict[str, str]]:
+def _examples(examples: Collection[MendedExample], catalog: Catalog) -> list[dict[str, str]]:
     personal = {field for event_type in catalog.event_types for field in personal_fields(event_type.columns)}
     rows = []
-    for record in mended:
+    for example in examples:
         texts = (
-            mask_text(personal, record.before.decode("utf-8", "backslashreplace")),
-            mask_text(personal, record.after),
+            mask_text(personal, example.before.decode("utf-8", "backslashreplace")),
+            mask_text(personal, example.after),
         )
         start = max(_first_difference(*texts) - _BEFORE, 0)
         before, after = (f"{'…' if start else ''}{shown(text[start:], _LENGTH)}" for text in texts)
-        rows.append({"reason": record.reason, "function": record.label, "before": before, "after": after})
+        rows.append({"reason": example.reason, "function": example.label, "before": before, "after": after})
     return rows
 
 

@@ -20,7 +20,7 @@ from event_platform.defs.instance.home import check_home
 from event_platform.environment import LOCAL_COMPUTE, Environment
 from event_platform.events.catalog import Catalog, load_catalog
 from event_platform.events.errors import MissingFileError, SettingError, TableStorageError
-from event_platform.events.mending.opening import require_opened
+from event_platform.events.mending.opening import require_runnable
 from event_platform.events.wording import counted
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.ledger import Delivery, deliveries
@@ -133,7 +133,7 @@ def mend(environment: Environment, first: date | None, last: date | None, progre
     Repeats while that makes more days due, such as a day with corrupt records that an earlier run did not finish.
     """
     window, catalog = window_of(environment, first, last), load_catalog(environment.catalog)
-    require_opened(catalog.mending)
+    require_runnable(catalog.mending)
     storage = open_lake(environment.lake).storage
     storage.check()
     tried, results, outcome = set[date](), dict[CheckKey, Result](), None

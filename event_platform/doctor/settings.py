@@ -19,7 +19,7 @@ from event_platform.doctor.finding import Finding, bad, good, skipped
 from event_platform.environment import FIRST_DATE, Environment, load_environment, parse_settings
 from event_platform.events.catalog import load_catalog
 from event_platform.events.errors import CatalogError, SettingError
-from event_platform.events.mending.opening import require_opened
+from event_platform.events.mending.opening import require_runnable
 from event_platform.events.wording import counted
 from event_platform.publishing.iceberg.setting import is_secret
 from event_platform.settings_table import settings_table
@@ -159,7 +159,7 @@ def check_catalog(settings: Settings) -> Finding:
     folder = settings.environment.catalog
     try:
         catalog = load_catalog(folder)
-        require_opened(catalog.mending)
+        require_runnable(catalog.mending)
     except CatalogError as error:
         first, *further = str(error).splitlines()
         return bad(name, f"{first}{f', and {len(further)} more' if further else ''}", "event-platform catalog check")

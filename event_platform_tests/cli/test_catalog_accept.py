@@ -266,10 +266,10 @@ def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytes
     """The whole catalog is loaded, and compared with the tables."""
     shutil.copyfile(world.root / "catalog" / "account.yaml", world.root / "before")
     monkeypatch.setattr(
-        "event_platform.cli.catalog.editing.load_checked", lambda folder: ((), [f"{folder}/account.yaml: a fault"])
+        "event_platform.cli.catalog.editing.load_with_faults", lambda folder: ((), [f"{folder}/account.yaml: a fault"])
     )
     shown = call("catalog", "accept", code=2)
-    assert f"{world.root}/catalog/account.yaml: a fault nothing is written" in " ".join(shown.split())
+    assert f"{world.root}/catalog/account.yaml: a fault no schema is written" in " ".join(shown.split())
     assert (world.root / "catalog" / "account.yaml").read_bytes() == (world.root / "before").read_bytes()
     assert [path.name for path in (world.root / "catalog").iterdir()] == ["account.yaml"]
 
@@ -278,7 +278,9 @@ def test_what_is_saved_meanwhile_is_not_overwritten(world: World, monkeypatch: p
     """An editor may save a schema while `accept` compares the accepted differences with the tables."""
     saved, path = ACCOUNT + "x-owner: growth\n", world.root / "catalog" / "account.yaml"
     monkeypatch.setattr(accept, "require_sound", lambda *_: path.write_text(saved, encoding="utf-8"))
-    assert "account.yaml: changed meanwhile; nothing is written" in " ".join(call("catalog", "accept", code=2).split())
+    assert "account.yaml: was changed during this command; no schema is written" in " ".join(
+        call("catalog", "accept", code=2).split()
+    )
     assert path.read_text(encoding="utf-8") == saved
     assert [each.name for each in path.parent.iterdir()] == ["account.yaml"]
 

@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from event_platform.cli.catalog.schema_text import edit_text
-from event_platform.events.differences.proposal import Edit, How, apply_edits
+from event_platform.events.differences.proposal import Edit, Operation, apply_edits
 from event_platform.events.errors import CatalogError
 
 WRITTEN = """\
@@ -65,7 +65,7 @@ x-version: 1-0-1
 EDITS = [
     Edit(("properties", "on"), {"type": "string", "enum": ["no", "\x1b[31m"]}),
     Edit(("properties", "plan", "x-mixed"), ["integer"]),
-    Edit(("required",), "plan", How.APPEND),
+    Edit(("required",), "plan", Operation.APPEND),
     Edit(("x-version",), "1-0-1"),
 ]
 
@@ -79,7 +79,7 @@ def test_comments_order_quotes_and_line_breaks_stay(end: str) -> None:
 def test_a_new_property_is_written_like_those_beside_it() -> None:
     """In braces, and with the indent of the file."""
     text = "title: a\nproperties:\n    p: {type: string}\n    q: {type: string}\nrequired:\n- p\n"
-    edits = [Edit(("properties", "r"), {"type": "integer"}), Edit(("x-names",), "A b", How.APPEND)]
+    edits = [Edit(("properties", "r"), {"type": "integer"}), Edit(("x-names",), "A b", Operation.APPEND)]
     added = "    r: {type: integer}\n"
     assert edit_text(text, ".yaml", edits) == text.replace("required", f"{added}required") + "x-names:\n- A b\n"
 
@@ -104,7 +104,7 @@ def test_json_keeps_its_indent(indent: int | str | None) -> None:
 def test_one_of_two_aliases_is_not_edited() -> None:
     """The other one would change as well."""
     text = "title: a\nproperties:\n  p: &it {type: string}\n  q: *it\n"
-    with pytest.raises(CatalogError, match="an alias"):
+    with pytest.raises(CatalogError, match="such as a YAML alias"):
         edit_text(text, ".yaml", [Edit(("properties", "p", "description"), "x")])
 
 

@@ -9,7 +9,7 @@ from event_platform.definitions import build_definitions
 from event_platform.events.catalog import load_catalog
 from event_platform.events.column_definitions import parse_columns
 from event_platform.events.errors import CatalogError
-from event_platform.events.mending.opening import require_opened
+from event_platform.events.mending.opening import require_runnable
 from event_platform.events.personal import mask_text, personal_fields
 from event_platform_tests.support.mending import FUNCTIONS, write_functions
 from event_platform_tests.support.world import World
@@ -22,7 +22,7 @@ def fault_of(world: World, text: str) -> str:
     """Return the fault of a catalog with this file, without its folder."""
     write_functions(world, text)
     with pytest.raises(CatalogError) as failure:
-        require_opened(world.catalog.mending)
+        require_runnable(world.catalog.mending)
     (fault,) = str(failure.value).splitlines()
     return fault.removeprefix(f"{world.root / 'catalog' / 'mend'}/")
 

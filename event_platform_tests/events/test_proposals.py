@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from event_platform.events.catalog import EventType
 from event_platform.events.column_definitions import parse_columns
-from event_platform.events.differences.arrived import Arrived
+from event_platform.events.differences.arrivals import Arrivals
 from event_platform.events.differences.field_proposals import propose_fields
 from event_platform.events.differences.proposal import Finding, Proposal, apply_edits
 from event_platform.events.differences.rescued_sample import RescuedSample
@@ -56,9 +56,9 @@ def proposed_for(document: Schema, texts: list[str], rows: int, **figures: Any) 
     sample = RescuedSample(paths)
     for text in texts:
         sample.add(text)
-    drifts = {MONDAY: paths.by_own_keys(count_drift(texts, event_type.columns))}
-    arrived = Arrived({MONDAY: rows}, drifts, figures.pop("broken", {}), sample, **figures)
-    return [*propose_fields(paths, arrived, ()), *propose_rules(paths, arrived, 0.01)]
+    drifts = {MONDAY: paths.with_present_keys(count_drift(texts, event_type.columns))}
+    arrivals = Arrivals({MONDAY: rows}, drifts, figures.pop("broken_rules", {}), sample, **figures)
+    return [*propose_fields(paths, arrivals, ()), *propose_rules(paths, arrivals, 0.01)]
 
 
 def accepted(document: Schema, proposals: Iterable[Proposal]) -> Schema:
@@ -252,14 +252,14 @@ def test_a_name_that_the_table_has_already_is_not_free() -> None:
     """It may be of another type, or of a property that the catalog lost."""
     stored = pl.Schema({"P": pl.Int64})
     document: Schema = {"properties": {}}
-    (proposal,) = proposed_for(document, ['{"p": "x"}'], 1, stored=stored)
+    (proposal,) = proposed_for(document, ['{"p": "x"}'], 1, stored_schema=stored)
     assert accepted(document, [proposal])["properties"]["p"] == STRING | {"x-column": "p_2"}
 
 
 def test_large_integers_are_not_made_numbers() -> None:
     """A double would change them."""
     document = {"properties": {"p": INTEGER}}
-    (proposal,) = proposed(document, {"p": 1.5}, has_long=frozenset({"p"}))
+    (proposal,) = proposed(document, {"p": 1.5}, long_columns=frozenset({"p"}))
     assert accepted(document, [proposal])["properties"]["p"] == STRING | {"x-was-type": ["number"]}
 
 
@@ -312,11 +312,11 @@ RULES: Schema = {
 def test_a_broken_rule_is_loosened_as_far_as_the_events_go(rule: str, change: Schema) -> None:
     """Or dropped where the figures do not say how far. Few broken ones are no proposal."""
     figures = {"minima": {"p": -3}, "maxima": {"p": 12}, "violations": {"enum: p": ("7",)}}
-    (proposal,) = proposed_for(RULES, [], 100, broken={MONDAY: {rule: 2}}, **figures)
+    (proposal,) = proposed_for(RULES, [], 100, broken_rules={MONDAY: {rule: 2}}, **figures)
     assert (proposal.events, proposal.share, proposal.is_judgement) == (2, 0.02, True)
     assert accepted(RULES, [proposal])["properties"] == RULES["properties"] | change
-    assert proposed_for(RULES, [], 100, broken={MONDAY: {rule: 1}}, **figures) == []
-    (proposal,) = proposed_for(RULES, [], 1, broken={MONDAY: {"required: p": 1}})
+    assert proposed_for(RULES, [], 100, broken_rules={MONDAY: {rule: 1}}, **figures) == []
+    (proposal,) = proposed_for(RULES, [], 1, broken_rules={MONDAY: {"required: p": 1}})
     assert accepted(RULES, [proposal])["required"] == ["o"]
 
 
@@ -328,8 +328,8 @@ def test_first_and_last_day_are_those_of_the_field() -> None:
     sample = RescuedSample(paths)
     sample.add('{"p": 1}')
     drifts = {day: count_drift(['{"p": 1}'], ()) for day in days[1:3]}
-    arrived = Arrived(dict.fromkeys(days, 5), drifts, {}, sample)
-    (proposal,) = propose_fields(paths, arrived, ())
+    arrivals = Arrivals(dict.fromkeys(days, 5), drifts, {}, sample)
+    (proposal,) = propose_fields(paths, arrivals, ())
     assert (proposal.events, proposal.share, proposal.first, proposal.last) == (2, 0.1, days[1], days[2])
 
 

@@ -19,27 +19,27 @@ from event_platform.pipeline.opening import open_lake
 from event_platform.quality.rows import percent
 from event_platform.quality.text import shown
 
-_EXAMPLE = 60
+_EXAMPLE_LENGTH = 60
 
 
 def show_differences(environment: Environment, folder: Path, broken_percent: float, output: Format) -> int:
     """Print how the events in the lake differ from a catalog; return 1 if the user has to act, else 0."""
-    lake = open_arrived(environment)
-    found = find_differences(lake, read_catalog_files(folder), broken_percent / 100, Choice())
-    needs_user = any(each.finding.needs_user for each in found)
+    lake = open_lake_with_events(environment)
+    proposals = find_differences(lake, read_catalog_files(folder), broken_percent / 100, Choice())
+    needs_user = any(each.finding.needs_user for each in proposals)
     match output:
         case Format.JSON:
-            listed = [as_json(each) for each in found]
-            print(json.dumps({"needs_user": needs_user, "differences": listed}, default=str))  # noqa: T201 - rich would wrap it
+            rows = [as_json(each) for each in proposals]
+            print(json.dumps({"needs_user": needs_user, "differences": rows}, default=str))  # noqa: T201 - rich would wrap it
         case Format.GITHUB:
-            for each in found:
+            for each in proposals:
                 OUT.print(_annotation(folder, each), soft_wrap=True)
         case Format.TABLE:
-            _print_table(found)
+            _print_table(proposals)
     return 1 if needs_user else 0
 
 
-def open_arrived(environment: Environment) -> PinnedLake:
+def open_lake_with_events(environment: Environment) -> PinnedLake:
     """Open the lake, with a warning if it has no events: a catalog cannot differ from an empty lake."""
     lake = PinnedLake(open_lake(environment.lake).storage)
     if not lake.deduplicated_events.snapshot().rows_by_date():
@@ -50,19 +50,19 @@ def open_arrived(environment: Environment) -> PinnedLake:
     return lake
 
 
-def _print_table(found: Sequence[Proposal]) -> None:
-    if found:
+def _print_table(proposals: Sequence[Proposal]) -> None:
+    if proposals:
         table = new_table("what", "where", "events", "example", "change", "what to do")
-        for each in found:
-            cells = (_where(each), _seen(each), shown(each.example, _EXAMPLE), _sides(each), each.action)
+        for each in proposals:
+            cells = (_where(each), _seen(each), shown(each.example, _EXAMPLE_LENGTH), _sides(each), each.action)
             add_row(table, each.finding, *cells, style=None if each.finding.needs_user else "dim")
         OUT.print(table)
-    print_kinds("difference", (each.finding for each in found), Finding)
+    print_kinds("difference", (each.finding for each in proposals), Finding)
 
 
 def as_json(proposal: Proposal) -> dict[str, Any]:
     """Return a difference as JSON values: data is as it is, and dates are texts."""
-    edits = [{"at": list(edit.pointer), "what": edit.how, "value": edit.value} for edit in proposal.edits]
+    edits = [{"at": list(edit.pointer), "what": edit.operation, "value": edit.value} for edit in proposal.edits]
     return asdict(proposal) | {"first": _text(proposal.first), "last": _text(proposal.last), "edits": edits}
 
 

@@ -34,22 +34,22 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
         add_row(table, each.table, days, f"{each.rows:,}", _seconds(each.cpu_seconds), "; ".join(each.reasons))
     if plan.tables:
         OUT.print(table)
-    for name, why in plan.failing.items():
-        ERR.print(f"{name}: cannot be built: {why}", style="red", soft_wrap=True)
-    OUT.print(_sum(plan), soft_wrap=True)
+    for name, reason in plan.failing.items():
+        ERR.print(f"{name}: cannot be built: {reason}", style="red", soft_wrap=True)
+    OUT.print(_summary(plan), soft_wrap=True)
     if plan.left:
-        day, why = next(iter(plan.left.items()))
-        days = f"{counted(len(plan.left), 'day')}, such as {day} ({why})"
+        day, reason = next(iter(plan.left.items()))
+        days = f"{counted(len(plan.left), 'day')}, such as {day} ({reason})"
         OUT.print(f"not compared: {days}: event-platform run builds them, with the catalog as it is", soft_wrap=True)
     return 1 if plan.failing else 0
 
 
-def _sum(plan: BackfillPlan) -> str:
+def _summary(plan: BackfillPlan) -> str:
     if not plan.tables:
-        every = "every other day" if plan.left else "every day"
-        found = f"nothing {'else ' if plan.failing else ''}is due: {every} has the rows that the catalog gives it"
+        other_days = "every other day" if plan.left else "every day"
+        text = f"nothing {'else ' if plan.failing else ''}is due: {other_days} has the rows that the catalog gives it"
         reports = counted(len(plan.reports), "quality report")
-        return f"{found}, and {reports} to build: event-platform catalog backfill" if plan.reports else found
+        return f"{text}, and {reports} to build: event-platform catalog backfill" if plan.reports else text
     partitions = sum(len(each.days) for each in plan.tables)
     rows = sum(each.rows for each in plan.tables)
     return (

@@ -12,7 +12,7 @@ from event_platform.events.columns import typed
 from event_platform.events.derivation.evaluation import Deriver
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import CatalogError, raise_panics_as_errors
-from event_platform.events.mending.opening import require_opened
+from event_platform.events.mending.opening import require_runnable
 from event_platform.events.payload import PayloadReader
 from event_platform.events.wording import counted
 from event_platform.lake.schemas import to_delta
@@ -20,21 +20,21 @@ from event_platform.lake.schemas import to_delta
 
 def check_catalog(folder: Path) -> int:
     """Print the faults of a catalog, or its size if it has none; return the exit code."""
-    return print_checked(folder, *load_checked(folder))
+    return print_faults(folder, *load_with_faults(folder))
 
 
-def load_checked(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
+def load_with_faults(folder: Path) -> tuple[Sequence[EventType], Sequence[str]]:
     """Return the event types of a catalog, and one line for each of its faults."""
     try:
         catalog = load_catalog(folder)
-        require_opened(catalog.mending)
+        require_runnable(catalog.mending)
     except CatalogError as error:
         return (), str(error).splitlines()
     types = catalog.event_types
-    return types, [fault for event_type in types for fault in _build(event_type, catalog.envelope)]
+    return types, [fault for event_type in types for fault in _build_faults(event_type, catalog.envelope)]
 
 
-def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequence[str]) -> int:
+def print_faults(folder: Path, event_types: Sequence[EventType], faults: Sequence[str]) -> int:
     """Print the faults of a catalog, or its size if it has none; return the exit code."""
     for line in faults:
         ERR.print(line, soft_wrap=True)
@@ -47,7 +47,7 @@ def print_checked(folder: Path, event_types: Sequence[EventType], faults: Sequen
     return 0
 
 
-def _build(event_type: EventType, envelope: Envelope) -> Iterator[str]:
+def _build_faults(event_type: EventType, envelope: Envelope) -> Iterator[str]:
     """Build everything that a run builds from a schema before it reads events; yield the faults."""
     comments = {column.name: column.description for column in typed(event_type.stored)}
     try:

@@ -49,42 +49,44 @@ def draft_catalog(environment: Environment, folder: Path, envelope_file: Path | 
         )
     files = SchemaFiles(folder)
     names = {key_of(name).lower(): name for name in files.by_title}
-    written, left_out = 0, []
+    written_count, omissions = 0, []
     for name, schema in schemas.items():
         key = key_of(name)
-        first = names.setdefault(key.lower(), name)
-        if first != name:
-            left_out.append(f"{name}: has the same table as {first} ({key}); left out")
+        first_name = names.setdefault(key.lower(), name)
+        if first_name != name:
+            omissions.append(f"{name}: has the same table as {first_name} ({key}); left out")
             continue
         path = files.by_title.get(name)
         if path is not None and not force:
             continue
-        path = path or files.free_for(key)
+        path = path or files.unused_path(key)
         text = new_text(schema, path.suffix)
         if len(text.encode()) > MAX_BYTES:
-            left_out.append(f"{name}: its schema is larger than {MAX_BYTES:,} bytes; left out")
+            omissions.append(f"{name}: its schema is larger than {MAX_BYTES:,} bytes; left out")
             continue
         path.write_text(text, encoding="utf-8")
-        written += 1
-    kept = len(schemas) - written - len(left_out)
-    OUT.print(f"{counted(written, 'schema')} written to {folder}, {kept} kept as they were", soft_wrap=True)
+        written_count += 1
+    kept_count = len(schemas) - written_count - len(omissions)
+    OUT.print(f"{counted(written_count, 'schema')} written to {folder}, {kept_count} kept as they were", soft_wrap=True)
     _print_read_counts(counts, objects)
-    for line in [*left_out, *draft.notes()]:
+    for line in [*omissions, *draft.notes()]:
         ERR.print(line, soft_wrap=True)
     if ids := describe_names_like_ids(schemas):
         ERR.print(f"{ids}: see event_name in {folder / ENVELOPE_FILE}", soft_wrap=True)
     load_catalog(folder)
-    return 1 if left_out or not counts.is_mostly_sound else 0
+    return 1 if omissions or not counts.is_mostly_sound else 0
 
 
 def _print_read_counts(counts: ReadCounts, objects: int) -> None:
     """Print the number of sound records, the corrupt ones by reason with an example, and doubts about the ids."""
-    reasons = [(f"  {reason}", n, explain(reason, counts.envelope), text) for reason, n, text in counts.ranked()]
+    reasons = [
+        (f"  {reason}", count, explain(reason, counts.envelope), text) for reason, count, text in counts.ranked()
+    ]
     rows = [("read", counts.records, f"in {counted(objects, 'object')}", ""), ("sound", counts.sound, "", ""), *reasons]
-    width, digits = max(len(what) for what, *_ in rows), len(f"{counts.records:,}")
-    for what, records, meaning, example in rows:
+    width, digits = max(len(label) for label, *_ in rows), len(f"{counts.records:,}")
+    for label, records, meaning, example in rows:
         share = f"{records / max(1, counts.records):.1%}"
-        OUT.print(f"{what:{width}}  {records:{digits},}  {share:>6}  {meaning}".rstrip(), soft_wrap=True)
+        OUT.print(f"{label:{width}}  {records:{digits},}  {share:>6}  {meaning}".rstrip(), soft_wrap=True)
         if example:
             OUT.print(f"    {example}", soft_wrap=True)
     print_warning(counts.doubt_of_ids())
@@ -102,22 +104,22 @@ def _copy_envelope(source: Path, target: Path, *, force: bool) -> None:
 
 def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     """Read all of landing. Return how many objects there are."""
-    opened = open_landing(environment.landing, environment.landing_timezone)
+    landing = open_landing(environment.landing, environment.landing_timezone)
     omissions = Omissions()
-    objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
+    objects = sorted(landing.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():
         print_warning(str(fault))
-    loading, reader = Loading(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
+    loading, reader = Loading(landing, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
     with show_progress("objects") as listen:
-        for number, landed in enumerate(objects, start=1):
+        for number, landed_object in enumerate(objects, start=1):
             try:
-                content = opened.read(landed.name)
+                content = landing.read(landed_object.name)
             except UnreadableError as error:
-                if not opened.is_gone(landed.name):
+                if not landing.is_gone(landed_object.name):
                     raise
                 print_warning(str(error))
                 continue
-            for rows, _ in read_records(loading, reader, landed, BytesIO(content)):
+            for rows, _ in read_records(loading, reader, landed_object, BytesIO(content)):
                 counts.add(rows)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())

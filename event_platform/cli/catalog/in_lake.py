@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from event_platform.cli.catalog.check import load_checked, print_checked
+from event_platform.cli.catalog.check import load_with_faults, print_faults
 from event_platform.cli.catalog.listing import add_row, new_table
 from event_platform.cli.output import OUT
 from event_platform.environment import Environment
@@ -16,14 +16,14 @@ from event_platform.pipeline.opening import open_lake
 
 def show_clashes(environment: Environment, folder: Path, *, as_json: bool) -> int:
     """Check a catalog, then print its conflicts with the tables of the lake; return 1 if a run would fail, else 0."""
-    event_types, faults = load_checked(folder)
-    if not as_json and print_checked(folder, event_types, faults):
+    event_types, faults = load_with_faults(folder)
+    if not as_json and print_faults(folder, event_types, faults):
         return 1
     clashes = [] if faults else find_table_clashes(open_lake(environment.lake), event_types)
     fails = bool(faults) or any(each.fails for each in clashes)
     if as_json:
-        found = [asdict(each) | {"fails": each.fails} for each in clashes]
-        print(json.dumps({"fails": fails, "faults": faults, "clashes": found}))  # noqa: T201 - rich would wrap it
+        rows = [asdict(each) | {"fails": each.fails} for each in clashes]
+        print(json.dumps({"fails": fails, "faults": faults, "clashes": rows}))  # noqa: T201 - rich would wrap it
     else:
         _print_table(environment, clashes)
     return 1 if fails else 0

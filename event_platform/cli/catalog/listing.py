@@ -13,7 +13,7 @@ from event_platform.cli.output import OUT
 from event_platform.events.wording import counted
 from event_platform.quality.text import shown
 
-#: Characters that a cell of a table has at most.
+#: Maximum characters of a cell of a table.
 CHARACTERS = 240
 #: Characters to escape in GitHub's workflow commands: in a message, and additionally in a property.
 _IN_MESSAGE = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
@@ -37,13 +37,13 @@ def new_table(*heads: str, figures: Collection[str] = ()) -> Table:
 
 
 def add_row(table: Table, *cells: str, style: str | None = None) -> None:
-    """Add a row of texts, which may be of the data."""
+    """Add a row of texts, which may come from the data."""
     table.add_row(*(shown(cell, CHARACTERS) for cell in cells), style=style)
 
 
-def print_kinds(noun: str, found: Iterable[StrEnum], order: Iterable[StrEnum]) -> None:
+def print_kinds(noun: str, kinds: Iterable[StrEnum], order: Iterable[StrEnum]) -> None:
     """Print how many there are of each kind: `3 changes: 1 breaking, 2 compatible`."""
-    counts = Counter(found)
+    counts = Counter(kinds)
     parts = [f"{counts[kind]:,} {kind}" for kind in order if counts[kind]]
     OUT.print(f"{counted(counts.total(), noun)}: {', '.join(parts)}" if parts else f"no {noun}s", soft_wrap=True)
 

@@ -18,8 +18,8 @@ class SchemaFiles:
         # In lower case: not every file system distinguishes case.
         self._names = {ENVELOPE_FILE, *(path.name.lower() for path in folder.iterdir())}
 
-    def free_for(self, key: str) -> Path:
-        """Return a file for a new schema: `<key>.yaml`, or with a number if that exists."""
+    def unused_path(self, key: str) -> Path:
+        """Return the path for a new schema: `<key>.yaml`, or with a number if that file exists."""
         names = chain([f"{key}.yaml"], (f"{key}-{number}.yaml" for number in count(2)))
         name = next(name for name in names if name.lower() not in self._names)
         self._names.add(name.lower())

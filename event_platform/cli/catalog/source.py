@@ -13,15 +13,15 @@ from event_platform.events.errors import CatalogError
 from event_platform.events.evolution.catalogs import CatalogFiles, read_catalog_files
 
 _GIT = "git:"
-#: Files beside the schemas that a catalog may be made of.
-_BESIDE = {MODULE_SUFFIX, *TABLE_SUFFIXES}
+#: Suffixes of a catalog's files that are not schemas.
+_OTHER_SUFFIXES = {MODULE_SUFFIX, *TABLE_SUFFIXES}
 #: Mode of a file in git that is not a symbolic link or a submodule.
 _FILE_MODES = {"100644", "100755"}
 
 
 def read_other_catalog(source: str, folder: Path) -> CatalogFiles:
     """Read a catalog from a folder, or from `git:REF` as `folder` was at that revision. Raises CatalogError."""
-    if not source:  # such as a variable that is not set: another folder would be compared, which may pass
+    if not source:  # such as a variable that is not set: the comparison would be with the current folder
         raise CatalogError("expected a folder or git:REF to compare with, got an empty text")
     if not source.startswith(_GIT):
         if not Path(source).is_dir():
@@ -52,27 +52,27 @@ def _commit_of(folder: Path, ref: str) -> str:
         raise CatalogError(f"git:{ref}: expected a branch, tag or commit, such as git:main")
     _git(folder, "rev-parse", "--git-dir")
     try:
-        found = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     except CatalogError as error:
         raise CatalogError(
             f"git:{ref}: no such branch, tag or commit in the repository of {folder}; fetch it first"
         ) from error
-    return found.decode().strip()
+    return commit.decode().strip()
 
 
 def _blobs(folder: Path, commit: str) -> Iterator[tuple[str, str]]:
     """Yield the name and the object id of each file of the catalog."""
     for line in _git(folder, "ls-tree", "-l", "-z", commit, "./").decode(errors="surrogateescape").split("\0"):
-        about, _, path = line.partition("\t")
+        attributes, _, path = line.partition("\t")
         name = path.rpartition("/")[2]
-        is_beside = Path(name).suffix.lower() in _BESIDE
-        if not is_beside and name != ENVELOPE_FILE and Path(name).suffix not in SUFFIXES:
+        is_other_file = Path(name).suffix.lower() in _OTHER_SUFFIXES
+        if not is_other_file and name != ENVELOPE_FILE and Path(name).suffix not in SUFFIXES:
             continue
-        mode, _, blob, size = about.split()
-        limit = MAX_TABLE_BYTES if is_beside else MAX_BYTES
+        mode, _, blob, size = attributes.split()
+        limit = MAX_TABLE_BYTES if is_other_file else MAX_BYTES
         if mode in _FILE_MODES and int(size) <= limit:
             yield name, blob
-        elif not is_beside:  # otherwise the schema that uses it, if any, has a fault
+        elif not is_other_file:  # otherwise the schema that uses it, if any, has a fault
             raise CatalogError(f"{name}: at this revision not a regular file of up to {limit:,} bytes")
 
 
@@ -80,9 +80,9 @@ def _git(folder: Path, *arguments: str) -> bytes:
     """Return the output of a git command. Raises CatalogError if git fails or is not installed."""
     command = ["git", "-C", str(folder), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - no shell; no argument of git's
+        process = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - no shell
     except FileNotFoundError as error:
         raise CatalogError("git is not installed; give --against a folder") from error
     except subprocess.CalledProcessError as error:
         raise CatalogError(f"git: {' '.join(error.stderr.decode(errors='replace').split())}") from error
-    return done.stdout
+    return process.stdout

@@ -121,7 +121,7 @@ def _raw_figures(report: RawReport, rows: int) -> dict[str, Any]:
         "objects_replaced": report.replaced_objects,
         "bytes_read": report.bytes_read,
         "records_read": report.records,
-        **({MENDING: report.mended.as_json()} if report.mended.given else {}),
+        **({MENDING: report.mended.as_json()} if report.mended.letter_counts else {}),
         "created_dates_changed": [day.isoformat() for day in sorted(report.created_dates)],
     }
 

@@ -1,6 +1,6 @@
-"""Schemas for new fields and values, which hold all of them.
+"""Schemas for new fields and values. They hold all values.
 
-In contrast, a draft of a whole catalog leaves a few values of other types in `_rescued`; here these values are to be
+In contrast, a draft of a whole catalog leaves a few values of other types in `_rescued`. Here, these values are to be
 accepted. Texts, numbers and booleans become texts; values of other types become variants, separately for each field of
 an object.
 """
@@ -20,8 +20,8 @@ from event_platform.events.shapes import Shape, identifier_keys, is_map, value_s
 
 Definition = dict[str, Any]
 
-#: Keywords of a type that a variant does not have.
-_OF_TYPE = {
+#: Keywords of a type. A variant has none of them.
+_TYPE_KEYWORDS = {
     "type",
     "format",
     "items",
@@ -34,86 +34,91 @@ _OF_TYPE = {
     "x-was-type",
 }
 #: Keywords for numbers and booleans, which do not apply to their JSON texts.
-_OF_VALUES = {"minimum", "maximum", "enum", "x-decimal"}
-#: Empty values, and the types that hold them.
-EMPTY = {"empty array": "array", "empty object": "object"}
+_VALUE_KEYWORDS = {"minimum", "maximum", "enum", "x-decimal"}
+#: Kinds of empty values, and the types that hold them.
+EMPTY_TYPES = {"empty array": "array", "empty object": "object"}
 
 
 def as_variant(definition: Mapping[str, Any], shape: Shape) -> Definition:
     """Return the schema of a property whose column has the JSON text of every value."""
     types = types_of(definition) | {JSON_TYPES.get(kind, kind) for kind in shape.kinds}
-    kept = {key: value for key, value in definition.items() if key not in _OF_TYPE}
-    half = {"x-mixed": sorted(types - {"null"})} if has_half(shape) else {}
+    keywords = {key: value for key, value in definition.items() if key not in _TYPE_KEYWORDS}
+    mixed = {"x-mixed": sorted(types - {"null"})} if has_lone_surrogate(shape) else {}
     personal = {"x-personal": True} if has_personal(definition) else {}  # its text contains all nested values
     names = sorted(types)
-    return {**kept, **personal, "type": names if names[1:] else names[0], "x-variant": True, **half}
+    return {**keywords, **personal, "type": names if names[1:] else names[0], "x-variant": True, **mixed}
 
 
-def has_half(shape: Shape) -> bool:
-    """Return whether there is half of an emoji in a value, which no text holds."""
-    below = [*shape.fields.values(), *filter(None, (shape.item, shape.value))]
-    return shape.kinds["misfit text"] > 0 or any(map(has_half, below))
+def has_lone_surrogate(shape: Shape) -> bool:
+    """Return whether a value has a lone surrogate (half of an emoji), which no text column can store."""
+    nested_shapes = [*shape.fields.values(), *filter(None, (shape.item, shape.value))]
+    return shape.kinds["misfit text"] > 0 or any(map(has_lone_surrogate, nested_shapes))
 
 
 def draft_fields(fields: Mapping[str, Shape], names: UniqueNames, *, in_array: bool) -> dict[str, Definition]:
-    """Return schemas for new fields of an object, with columns of free names: each has a place for all values."""
+    """Return schemas for new fields of an object, with unused column names. Each holds all values of its field."""
     order = sorted(fields, key=lambda key: (not is_column_name(key), -fields[key].seen))
-    found = {
-        key: with_name(key, {} if ESCAPED.search(key) else draft_whole(fields[key], in_array=in_array), names)
+    definitions = {
+        key: with_name(key, {} if ESCAPED.search(key) else draft_lossless(fields[key], in_array=in_array), names)
         for key in order
     }
-    return {key: found[key] for key in fields}
+    return {key: definitions[key] for key in fields}
 
 
-def draft_whole(shape: Shape, *, in_array: bool) -> Definition:
+def draft_lossless(shape: Shape, *, in_array: bool) -> Definition:
     """Return a schema that holds all of the new values; without a type if all of them are empty.
 
-    In contrast, `draft` may leave a few values of other types in `_rescued`; these values are already there, to be
-    accepted.
+    In contrast, `draft` may leave a few values of other types in `_rescued`. Here, these values are to be accepted.
     """
     content = content_of(shape)
-    found, lost = draft_definition(replace(shape, kinds=content), in_array=True)
+    draft, misfits = draft_definition(replace(shape, kinds=content), in_array=True)
     if not content:
         return without_required(draft_definition(shape, in_array=in_array)[0])
-    whole = without_required(found) if has_column(found) and not lost else _draft_mixture(shape, in_array=in_array)
-    misplaced = sorted(name for key, name in EMPTY.items() if shape.kinds[key] and name != whole.get("type"))
-    if "x-variant" in whole or not misplaced:
-        return whole
-    return as_variant({}, shape) if in_array else {**whole, "x-mixed": misplaced}
+    definition = (
+        without_required(draft) if has_column(draft) and not misfits else _draft_mixture(shape, in_array=in_array)
+    )
+    other_types = sorted(
+        name for key, name in EMPTY_TYPES.items() if shape.kinds[key] and name != definition.get("type")
+    )
+    if "x-variant" in definition or not other_types:
+        return definition
+    return as_variant({}, shape) if in_array else {**definition, "x-mixed": other_types}
 
 
 def empty_types(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
     """Return the types of empty values that a property had first, if its new type has no column for them."""
-    return {*EMPTY.values()} & types_of(old) - types_of(new) if "x-variant" not in new else set()
+    return {*EMPTY_TYPES.values()} & types_of(old) - types_of(new) if "x-variant" not in new else set()
 
 
 def types_of(definition: Mapping[str, Any]) -> set[str]:
     """Return the JSON types that a schema declares."""
-    declared = definition.get("type", [])
-    return {declared} if isinstance(declared, str) else set(declared)
+    names = definition.get("type", [])
+    return {names} if isinstance(names, str) else set(names)
 
 
 def _draft_mixture(shape: Shape, *, in_array: bool) -> Definition:
     """Return a schema for values that have no common type in `draft`."""
     kinds = set(content_of(shape))
     if kinds == {"object"}:
-        found = _draft_object(shape, in_array=in_array)
-    elif kinds == {"array"} and shape.item and not has_half(shape):
-        found = {"type": "array", "items": draft_whole(shape.item, in_array=True)}
+        definition = _draft_object(shape, in_array=in_array)
+    elif kinds == {"array"} and shape.item and not has_lone_surrogate(shape):
+        definition = {"type": "array", "items": draft_lossless(shape.item, in_array=True)}
     else:
-        found = fit_text(Column("", "", Kind.STRING), {"type": "string"}, kinds) or {}
-    return found if has_column(found) else as_variant({}, shape)
+        definition = fit_text(Column("", "", Kind.STRING), {"type": "string"}, kinds) or {}
+    return definition if has_column(definition) else as_variant({}, shape)
 
 
 def _draft_object(shape: Shape, *, in_array: bool) -> Definition:
     if is_map(shape):
-        values = draft_whole(value_shape(shape), in_array=in_array)
+        values = draft_lossless(value_shape(shape), in_array=in_array)
         return {"type": "object", "x-map": True, "additionalProperties": values} if has_column(values) else {}
-    data = identifier_keys(shape.fields)
-    untyped = {key for key, below in shape.fields.items() if (key in data or ESCAPED.search(key)) and content_of(below)}
-    if in_array and untyped:  # what has no column leaves the whole array without
+    id_keys = identifier_keys(shape.fields)
+    untyped = {
+        key for key, nested in shape.fields.items() if (key in id_keys or ESCAPED.search(key)) and content_of(nested)
+    }
+    if in_array and untyped:  # if a field has no column, the whole array has none
         return {}
-    fields = {key: below for key, below in shape.fields.items() if key not in data}
+    fields = {key: nested for key, nested in shape.fields.items() if key not in id_keys}
     return {"type": "object", "properties": draft_fields(fields, UniqueNames(frozenset()), in_array=in_array)}
 
 
@@ -128,33 +133,39 @@ def has_column(definition: Mapping[str, Any]) -> bool:
 
 def without_required(definition: Mapping[str, Any]) -> Definition:
     """Return a drafted schema without `required` at any depth: it was drafted from a sample."""
-    found = {key: value for key, value in definition.items() if key != "required"}
+    result = {key: value for key, value in definition.items() if key != "required"}
     for key in ("items", "additionalProperties"):
-        if isinstance(found.get(key), Mapping):
-            found[key] = without_required(found[key])
-    if "properties" in found:
-        found["properties"] = {key: without_required(below) for key, below in found["properties"].items()}
-    return found
+        if isinstance(result.get(key), Mapping):
+            result[key] = without_required(result[key])
+    if "properties" in result:
+        result["properties"] = {key: without_required(nested) for key, nested in result["properties"].items()}
+    return result
 
 
 def fit_text(column: Column, definition: Mapping[str, Any], kinds: set[str]) -> Definition | None:
     """Return a text schema that reads values of other types as their JSON text; None if that is impossible."""
     is_text = column.kind is Kind.STRING
-    earlier = column.was_types if is_text else [earlier_type(Kind.STRING, column.kind)]
-    read = {JSON_TYPES.get(kind, kind) for kind in kinds - {*TEXT_KINDS}} | {*filter(None, earlier)}
-    if not (is_text or is_wider(Kind.STRING, column.kind)) or "misfit text" in kinds or not read <= {*READ["string"]}:
+    column_types = column.was_types if is_text else [earlier_type(Kind.STRING, column.kind)]
+    earlier_types = {JSON_TYPES.get(kind, kind) for kind in kinds - {*TEXT_KINDS}} | {*filter(None, column_types)}
+    if (
+        not (is_text or is_wider(Kind.STRING, column.kind))
+        or "misfit text" in kinds
+        or not earlier_types <= {*READ["string"]}
+    ):
         return None
-    if "number" in read:  # integers are numbers
-        read.discard("integer")
-    left_out = {"x-was-type"} if is_text or column.kind in MOMENTS else {"x-was-type", *_OF_VALUES}
-    kept = {key: value for key, value in definition.items() if key not in left_out}
-    return (kept if is_text else retyped(kept, "string")) | ({"x-was-type": sorted(read)} if read else {})
+    if "number" in earlier_types:  # integers are numbers
+        earlier_types.discard("integer")
+    dropped_keywords = {"x-was-type"} if is_text or column.kind in MOMENTS else {"x-was-type", *_VALUE_KEYWORDS}
+    keywords = {key: value for key, value in definition.items() if key not in dropped_keywords}
+    return (keywords if is_text else with_type(keywords, "string")) | (
+        {"x-was-type": sorted(earlier_types)} if earlier_types else {}
+    )
 
 
-def retyped(definition: Mapping[str, Any], name: str) -> Definition:
-    """Return a schema of another type, without the format of the one before."""
-    kept = {key: value for key, value in definition.items() if key != "format"}
-    return {**kept, "type": [name, "null"] if "null" in definition.get("type", ()) else name}
+def with_type(definition: Mapping[str, Any], name: str) -> Definition:
+    """Return a schema with another type, without the format of the earlier type."""
+    keywords = {key: value for key, value in definition.items() if key != "format"}
+    return {**keywords, "type": [name, "null"] if "null" in definition.get("type", ()) else name}
 
 
 def with_name(key: str, definition: Definition, names: UniqueNames) -> Definition:

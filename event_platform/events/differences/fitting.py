@@ -1,7 +1,7 @@
 """The smallest change of a property's schema that also holds the arriving values, without loss.
 
 Integers and other numbers become numbers; dates and timestamps become timestamps; other scalars become strings;
-objects, arrays and maps gain what is new in them. Other combinations of types only fit a variant.
+objects, arrays and maps get the new fields and items. Other combinations of types only fit a variant.
 """
 
 from collections import Counter
@@ -12,25 +12,25 @@ from typing import Any
 from event_platform.events.column_names import UniqueNames
 from event_platform.events.columns import ESCAPED, Column, Kind, typed
 from event_platform.events.differences.drafting import (
-    EMPTY,
+    EMPTY_TYPES,
     Definition,
     as_variant,
     draft_fields,
-    draft_whole,
+    draft_lossless,
     empty_types,
     fit_text,
     has_column,
-    has_half,
-    retyped,
+    has_lone_surrogate,
     types_of,
     with_name,
+    with_type,
 )
 from event_platform.events.draft import TEXT_KINDS, content_of
 from event_platform.events.rescue import MOMENTS
 from event_platform.events.shapes import Shape, value_shape
 
-#: Kinds of values (of `Shape`) that each type holds.
-_HELD: dict[Kind, set[str]] = {
+#: Kinds of values (see `Shape`) that a column of each type holds.
+_KINDS_OF_TYPE: dict[Kind, set[str]] = {
     Kind.INTEGER: {"integer", "long"},
     Kind.NUMBER: {"integer", "number"},
     Kind.BOOLEAN: {"boolean"},
@@ -38,7 +38,7 @@ _HELD: dict[Kind, set[str]] = {
     Kind.DATE: {"date"},
     Kind.DATE_TIME: {"date-time"},
 }
-_HOLDS_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.MAP}}
+_TYPES_OF_EMPTY = {"empty array": {Kind.ARRAY}, "empty object": {Kind.OBJECT, Kind.MAP}}
 
 
 def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long: bool) -> Definition | None:
@@ -47,14 +47,16 @@ def fit(column: Column, definition: Mapping[str, Any], shape: Shape, *, has_long
     The column gets the wider type in place. `has_long` says whether an integer column has values that a float would
     change.
     """
-    empty = {key: name for key, name in EMPTY.items() if shape.kinds[key] and column.kind not in _HOLDS_EMPTY[key]}
-    kinds = Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in empty})
-    found = _fit(column, definition, replace(shape, kinds=kinds), has_long=has_long)
-    if found is None:
+    empty_kinds = {
+        key: name for key, name in EMPTY_TYPES.items() if shape.kinds[key] and column.kind not in _TYPES_OF_EMPTY[key]
+    }
+    kinds = Counter({kind: seen for kind, seen in shape.kinds.items() if kind not in empty_kinds})
+    fitted = _fit(column, definition, replace(shape, kinds=kinds), has_long=has_long)
+    if fitted is None:
         return None
-    if empty:  # an empty value, which holds no information and needs no column
-        found["x-mixed"] = sorted({*empty.values(), *found.get("x-mixed", ())})
-    return found
+    if empty_kinds:  # an empty value, which holds no information and needs no column
+        fitted["x-mixed"] = sorted({*empty_kinds.values(), *fitted.get("x-mixed", ())})
+    return fitted
 
 
 def is_empty_draft(definition: Mapping[str, Any]) -> bool:
@@ -93,17 +95,17 @@ def _fit_untyped(definition: Mapping[str, Any], shape: Shape) -> Definition | No
     """
     if not content_of(shape):
         return dict(definition)
-    found = draft_whole(shape, in_array=True)
-    if not (has_column(found) and is_empty_draft(definition)):
+    draft = draft_lossless(shape, in_array=True)
+    if not (has_column(draft) and is_empty_draft(definition)):
         return None
-    return as_variant(definition, shape) if empty_types(definition, found) else {**definition, **found}
+    return as_variant(definition, shape) if empty_types(definition, draft) else {**definition, **draft}
 
 
 def _fit_scalar(column: Column, definition: Mapping[str, Any], kinds: set[str], *, has_long: bool) -> Definition | None:
-    if kinds <= _HELD.get(column.kind, set()):
+    if kinds <= _KINDS_OF_TYPE.get(column.kind, set()):
         return dict(definition)
-    if column.kind is Kind.INTEGER and kinds <= _HELD[Kind.NUMBER] and not has_long:
-        return retyped(definition, "number")
+    if column.kind is Kind.INTEGER and kinds <= _KINDS_OF_TYPE[Kind.NUMBER] and not has_long:
+        return with_type(definition, "number")
     if column.kind in MOMENTS and kinds <= {"date", "date-time"}:
         return {**definition, "format": "date-time", "x-was-type": ["date"]}
     return fit_text(column, definition, kinds)
@@ -118,32 +120,32 @@ def _fit_item(
 ) -> Definition | None:
     if not is_same or column.item is None:
         return None
-    found = _fit(column.item, definition[key], shape)
-    return None if found is None else {**definition, key: found}
+    item = _fit(column.item, definition[key], shape)
+    return None if item is None else {**definition, key: item}
 
 
 def _fit_object(column: Column, definition: Mapping[str, Any], shape: Shape) -> Definition | None:
-    """Return the schema of objects in an array or map: each of their fields must have a place."""
-    known = {each.field: each for each in column.fields}
-    taken = {each.name.casefold() for each in typed(column.fields)}
-    properties, names = dict(definition["properties"]), UniqueNames(frozenset(taken))
-    shape = _by_own_keys(column, shape)
-    for key in [key for key in shape.fields if key in known]:
-        found = _fit(known[key], properties[key], shape.fields[key])
-        if found is None and known[key].kind in (Kind.UNTYPED, Kind.VARIANT):
+    """Return the schema of objects in an array or map. Each of their fields must have a column."""
+    columns = {each.field: each for each in column.fields}
+    column_names = {each.name.casefold() for each in typed(column.fields)}
+    properties, names = dict(definition["properties"]), UniqueNames(frozenset(column_names))
+    shape = _with_present_keys(column, shape)
+    for key in [key for key in shape.fields if key in columns]:
+        fitted = _fit(columns[key], properties[key], shape.fields[key])
+        if fitted is None and columns[key].kind in (Kind.UNTYPED, Kind.VARIANT):
             return None
-        found = found or as_variant(properties[key], shape.fields[key])
-        properties[key] = with_name(key, found, names) if known[key].kind is Kind.UNTYPED else found
-    new = {key: below for key, below in shape.fields.items() if key not in known and content_of(below)}
-    if shape.value or any(map(ESCAPED.search, new)) or has_half(shape):
+        fitted = fitted or as_variant(properties[key], shape.fields[key])
+        properties[key] = with_name(key, fitted, names) if columns[key].kind is Kind.UNTYPED else fitted
+    new_shapes = {key: nested for key, nested in shape.fields.items() if key not in columns and content_of(nested)}
+    if shape.value or any(map(ESCAPED.search, new_shapes)) or has_lone_surrogate(shape):
         return None
-    return {**definition, "properties": {**properties, **draft_fields(new, names, in_array=True)}}
+    return {**definition, "properties": {**properties, **draft_fields(new_shapes, names, in_array=True)}}
 
 
-def _by_own_keys(column: Column, shape: Shape) -> Shape:
+def _with_present_keys(column: Column, shape: Shape) -> Shape:
     """Return the shape of objects with the keys that their properties have now (`x-was`)."""
-    own = {key: each.field for each in column.fields for key in each.was}
-    found: dict[str, Shape] = {}
-    for key, below in shape.fields.items():
-        found.setdefault(own.get(key, key), Shape()).include(below)
-    return replace(shape, fields=found) if own else shape
+    present_keys = {key: each.field for each in column.fields for key in each.was}
+    shapes: dict[str, Shape] = {}
+    for key, nested in shape.fields.items():
+        shapes.setdefault(present_keys.get(key, key), Shape()).include(nested)
+    return replace(shape, fields=shapes) if present_keys else shape

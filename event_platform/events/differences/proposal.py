@@ -12,13 +12,13 @@ from event_platform.events.names import plain_name
 class Finding(StrEnum):
     """How arriving events differ from the catalog."""
 
-    NEW_NAME = "new name"  # of events, which the catalog lacks
+    NEW_NAME = "new name"  # the catalog has no event type of this name
     LIKE_KNOWN = "like a known name"
-    NEW_FIELD = "new field"  # or one whose schema was drafted without values
+    NEW_FIELD = "new field"  # or a field whose schema was drafted without values
     CHANGED_TYPE = "changed type"
     BROKEN_RULE = "broken rule"
     UNSEEN = "unseen field"  # for thirty days
-    REBUILD = "rebuild"  # the values have a place since; their days are due
+    REBUILD = "rebuild"  # the values have a column now; their days are due
 
     @property
     def needs_user(self) -> bool:
@@ -26,12 +26,12 @@ class Finding(StrEnum):
         return self not in {Finding.UNSEEN, Finding.REBUILD}
 
 
-class How(StrEnum):
+class Operation(StrEnum):
     """The operation of an edit."""
 
     SET = "set"
-    APPEND = "append"  # to a list, unless it is in there
-    REMOVE = "remove"  # from a list, which is deleted with its last item
+    APPEND = "append"  # to a list, unless the list has the value
+    REMOVE = "remove"  # from a list; the last item is removed with the list
     DELETE = "delete"  # a key
 
 
@@ -41,7 +41,7 @@ class Edit:
 
     pointer: tuple[str, ...]  # empty: the value is a new schema
     value: Any = None
-    how: How = How.SET
+    operation: Operation = Operation.SET
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Proposal:
     event_type: str  # its name; for a name similar to a known one, the known one
     path: str  # of the property, such as device.os or scores.*; of a name similar to a known one, the name; else empty
     events: int
-    share: float  # of the events of the type on the days looked at; of a name, of all events of these days
-    first: date | None  # day with such an event, of the days looked at
+    share: float  # of the events of the type on the examined days; for a name: of all events of these days
+    first: date | None  # first examined day with such an event
     last: date | None
     example: str
     before: str  # what the catalog has; empty if nothing
@@ -84,20 +84,20 @@ def apply_edits(document: MutableMapping[str, Any], edits: Iterable[Edit]) -> No
         inner = document
         for parent in parents:
             inner = inner.setdefault(parent, {})
-        _apply(inner, key, edit)
+        _apply_edit(inner, key, edit)
 
 
-def _apply(inner: MutableMapping[str, Any], key: str, edit: Edit) -> None:
-    match edit.how:
-        case How.SET:
-            inner[key] = _updated(inner.get(key), edit.value)
-        case How.DELETE:
+def _apply_edit(inner: MutableMapping[str, Any], key: str, edit: Edit) -> None:
+    match edit.operation:
+        case Operation.SET:
+            inner[key] = _update(inner.get(key), edit.value)
+        case Operation.DELETE:
             inner.pop(key, None)
-        case How.APPEND:
+        case Operation.APPEND:
             values = inner.setdefault(key, [])
             if edit.value not in values:
                 values.append(edit.value)
-        case How.REMOVE:
+        case Operation.REMOVE:
             values = inner.get(key, [])
             if edit.value in values:
                 values.remove(edit.value)
@@ -105,7 +105,7 @@ def _apply(inner: MutableMapping[str, Any], key: str, edit: Edit) -> None:
                 inner.pop(key, None)
 
 
-def _updated(old: Any, new: Any) -> Any:
+def _update(old: Any, new: Any) -> Any:
     """Return the new value; mappings are changed in place, so that equal parts keep their formatting."""
     if not isinstance(old, MutableMapping) or not isinstance(new, dict):
         return old if old == new and not isinstance(old, MutableSequence) else new
@@ -113,5 +113,5 @@ def _updated(old: Any, new: Any) -> Any:
         del old[key]
     for key, value in new.items():
         if key not in old or old[key] != value:
-            old[key] = _updated(old.get(key), value)
+            old[key] = _update(old.get(key), value)
     return old

@@ -24,10 +24,10 @@ class RescuedSample:
 
     def add(self, text: str) -> None:
         """Add a text."""
-        self.seen.update(self._paths.own(path) for _, path, _ in self._reader.read(text))
+        self.seen.update(self._paths.present_path(path) for _, path, _ in self._reader.read(text))
         _, rest = self._rescuer.split(text)
         for outcome, path, raw in self._reader.read(rest or "{}"):
             if outcome is not Outcome.WHOLE_RECORD:
-                value, own = bytes(raw).decode(), self._paths.own(path)
-                self.shapes[own].add(decode(f'{{"value":{value}}}')["value"], depth=len(own))
-                self.examples.setdefault(own, value)
+                value, present_path = bytes(raw).decode(), self._paths.present_path(path)
+                self.shapes[present_path].add(decode(f'{{"value":{value}}}')["value"], depth=len(present_path))
+                self.examples.setdefault(present_path, value)

@@ -9,7 +9,7 @@ from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind
 from event_platform.events.constraints import DOT
 from event_platform.events.drift import ANY_KEY, Drift, Path
-from event_platform.events.evolution.properties import Property, whole
+from event_platform.events.evolution.properties import Property, root_property
 from event_platform.events.names import plain_name
 
 
@@ -23,42 +23,46 @@ class SchemaPaths:
     @cached_property
     def by_path(self) -> dict[Path, tuple[Path, Property]]:
         """Pointer into the document, and property, by path of keys; the whole schema has an empty one."""
-        return {path: (pointer, found) for path, pointer, found in _walk((), (), whole(self.event_type, self.document))}
+        return {
+            path: (pointer, property_)
+            for path, pointer, property_ in _walk((), (), root_property(self.event_type, self.document))
+        }
 
     @cached_property
     def by_column(self) -> dict[str, Path]:
         """Paths of keys by the name of the column: `device.os`."""
-        own = {path: found for path, (_, found) in self.by_path.items() if path[-1:] != (ANY_KEY,)}  # values have none
-        return {DOT.join(found.column_path): path for path, found in own.items() if found.name}
+        # Values of maps have no column.
+        properties = {path: each for path, (_, each) in self.by_path.items() if path[-1:] != (ANY_KEY,)}
+        return {DOT.join(property_.column_path): path for path, property_ in properties.items() if property_.name}
 
     @cached_property
-    def _earlier(self) -> dict[Path, Path]:
+    def _present_paths(self) -> dict[Path, Path]:
         """Map the path of a property with an earlier key to its present path."""
-        return {(*path[:-1], key): path for path, (_, found) in self.by_path.items() for key in found.was}
+        return {(*path[:-1], key): path for path, (_, property_) in self.by_path.items() for key in property_.was}
 
-    def own(self, path: Path) -> Path:
-        """Return a path of keys as they are now: an earlier key of a property (`x-was`) is that property."""
-        found: Path = ()
+    def present_path(self, path: Path) -> Path:
+        """Return a path with the present keys of properties in place of earlier ones (`x-was`)."""
+        present: Path = ()
         for key in path:
-            found = self._earlier.get((*found, key), (*found, key))
-        return found
+            present = self._present_paths.get((*present, key), (*present, key))
+        return present
 
-    def by_own_keys(self, drift: Drift) -> Drift:
-        """Return the counts by the present keys of properties, whatever keys the events have."""
-        found = Drift()
+    def with_present_keys(self, drift: Drift) -> Drift:
+        """Return the counts by the present keys of properties; counts of earlier keys are added to them."""
+        counts = Drift()
         for (outcome, path), count in drift.items():
-            found[outcome, self.own(path)] += count
-        return found
+            counts[outcome, self.present_path(path)] += count
+        return counts
 
     def pointer(self, path: Path) -> Path:
         """Return the location of a property in the document, even if it is missing."""
-        found = self.by_path.get(path)
-        return found[0] if found else (*self.pointer(path[:-1]), "properties", path[-1])
+        entry = self.by_path.get(path)
+        return entry[0] if entry else (*self.pointer(path[:-1]), "properties", path[-1])
 
     @cached_property
     def _personal_names(self) -> frozenset[str]:
-        found = ((path, each.column) for path, (_, each) in self.by_path.items())
-        return frozenset(plain_name(path[-1]) for path, column in found if path and column and column.is_personal)
+        columns = ((path, property_.column) for path, (_, property_) in self.by_path.items())
+        return frozenset(plain_name(path[-1]) for path, column in columns if path and column and column.is_personal)
 
     def is_spelled_as_personal(self, path: Path) -> bool:
         """Return whether an unknown key differs from a personal property's key only in case and separators."""
@@ -69,24 +73,24 @@ class SchemaPaths:
         """The keys of properties, by path with a last key in lower case without separators."""
         return {(*path[:-1], plain_name(path[-1])): path[-1] for path in self.by_path if path}
 
-    def spelled_alike(self, path: Path) -> str:
+    def similar_key(self, path: Path) -> str:
         """Return the key in the same object that differs only in case and separators; "" if there is none."""
-        found = self._plain_keys.get((*path[:-1], plain_name(path[-1])), "")
-        return found if found != path[-1] else ""
+        key = self._plain_keys.get((*path[:-1], plain_name(path[-1])), "")
+        return key if key != path[-1] else ""
 
     def is_personal(self, path: Path) -> bool:
         """Return whether a property or one that contains it is personal, or spelled like a personal one."""
         if path and self.is_spelled_as_personal(path):
             return True
-        above = (path[:depth] for depth in range(len(path) + 1))
-        columns = (self.by_path[each][1].column for each in above if each in self.by_path)
+        paths = (path[:depth] for depth in range(len(path) + 1))
+        columns = (self.by_path[each][1].column for each in paths if each in self.by_path)
         return any(column.is_personal for column in columns if column)
 
 
-def _walk(path: Path, pointer: Path, found: Property) -> Iterator[tuple[Path, Path, Property]]:
-    yield path, pointer, found
-    if found.kind is Kind.OBJECT:
-        for key, below in found.properties().items():
-            yield from _walk((*path, key), (*pointer, "properties", key), below)
-    elif found.kind is Kind.MAP and (values := found.items()):
-        yield from _walk((*path, ANY_KEY), (*pointer, "additionalProperties"), values)
+def _walk(path: Path, pointer: Path, property_: Property) -> Iterator[tuple[Path, Path, Property]]:
+    yield path, pointer, property_
+    if property_.kind is Kind.OBJECT:
+        for key, nested in property_.properties().items():
+            yield from _walk((*path, key), (*pointer, "properties", key), nested)
+    elif property_.kind is Kind.MAP and (value := property_.items()):
+        yield from _walk((*path, ANY_KEY), (*pointer, "additionalProperties"), value)

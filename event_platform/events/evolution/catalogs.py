@@ -14,7 +14,7 @@ from event_platform.events.evolution.contract import describe_difference
 from event_platform.events.evolution.derivations import compare_derivations
 from event_platform.events.evolution.properties import compare_properties
 
-#: What a schema says of the asset, and not of the table.
+#: Keywords about the asset, which do not concern the table.
 _SETTINGS = ("x-owner", "x-group", "x-freshness", "x-volume")
 _PATH_COLUMNS = "path_columns"
 _ORDER = (Impact.BREAKING, Impact.BACKFILL, Impact.COMPATIBLE)
@@ -52,27 +52,27 @@ def compare_catalogs(old: CatalogFiles, new: CatalogFiles) -> list[Change]:
     changes = list(_compare_envelopes(old, new))
     for event_type in old.catalog.event_types:
         successor = successors[event_type.name]
-        changes += _compare_types(old, new, event_type, successor) if successor else [_removed(old, event_type)]
-    known = {each.name for each in successors.values() if each}
-    changes += [_added(new, each) for name, each in titles.items() if name not in known]
+        changes += _compare_types(old, new, event_type, successor) if successor else [_removal(old, event_type)]
+    successor_names = {each.name for each in successors.values() if each}
+    changes += [_addition(new, each) for name, each in titles.items() if name not in successor_names]
     return sorted(changes, key=lambda each: (_ORDER.index(each.impact), each.event_type, each.path))
 
 
 def _successor(event_type: EventType, old: CatalogFiles, new: CatalogFiles) -> EventType | None:
     """Return the type that now has the events of a type: by name, or the renamed type in the same file."""
-    found = new.catalog.by_name.get(event_type.name)
-    if found:
-        return found
-    in_file = {file: title for title, file in new.files.items()}.get(old.files[event_type.name])
-    return new.catalog.by_name[in_file] if in_file and in_file not in old.documents else None
+    same_name = new.catalog.by_name.get(event_type.name)
+    if same_name:
+        return same_name
+    title = {file: name for name, file in new.files.items()}.get(old.files[event_type.name])
+    return new.catalog.by_name[title] if title and title not in old.documents else None
 
 
-def _removed(old: CatalogFiles, event_type: EventType) -> Change:
+def _removal(old: CatalogFiles, event_type: EventType) -> Change:
     action = "its table stays, and its events are in unregistered_events from now on: keep the schema while they come"
     return Change(Impact.BREAKING, event_type.name, "", "in the catalog", "", action, file=old.files[event_type.name])
 
 
-def _added(new: CatalogFiles, event_type: EventType) -> Change:
+def _addition(new: CatalogFiles, event_type: EventType) -> Change:
     action = "nothing; event-platform run moves its events from unregistered_events"
     return Change(Impact.COMPATIBLE, event_type.name, "", "", "in the catalog", action, file=new.files[event_type.name])
 
@@ -90,7 +90,7 @@ def _compare_types(old: CatalogFiles, new: CatalogFiles, before: EventType, afte
 
 def _compare_names(before: EventType, after: EventType) -> Iterator[Change]:
     if before.name != after.name:
-        yield _renamed(before, after)
+        yield _renaming(before, after)
     for name in sorted(set(before.other_names) - set(after.names)):
         action = "events of this name are not in its table any more: keep it in x-names"
         yield Change(Impact.BREAKING, after.name, "x-names", name, "", action)
@@ -99,7 +99,7 @@ def _compare_names(before: EventType, after: EventType) -> Iterator[Change]:
         yield Change(Impact.BACKFILL, after.name, "x-names", "", name, action)
 
 
-def _renamed(before: EventType, after: EventType) -> Change:
+def _renaming(before: EventType, after: EventType) -> Change:
     impact, action = Impact.COMPATIBLE, "nothing"
     if before.name not in after.names:
         impact, action = Impact.BREAKING, f"events of the earlier name have no table: x-names: [{before.name}]"
@@ -118,20 +118,20 @@ def _compare_settings(name: str, old: Mapping[str, Any], new: Mapping[str, Any])
 
 def _with_clashes(after: EventType, changes: list[Change], before: EventType) -> Iterator[Change]:
     """Yield the changes, and the conflicts of table columns that would make a run fail."""
-    stored = before.schema if before.key == after.key else {}
-    clashes = {each.column: each for each in find_clashes(stored, after.schema, after.variants)}
-    known = {each.column for each in changes if each.impact is Impact.BREAKING and each.after}
+    stored_schema = before.schema if before.key == after.key else {}
+    clashes = {each.column: each for each in find_clashes(stored_schema, after.schema, after.variants)}
+    breaking_columns = {each.column for each in changes if each.impact is Impact.BREAKING and each.after}
     yield from (each for each in changes if each.column not in clashes or each.impact is Impact.BREAKING)
     for column, clash in clashes.items():
-        if column not in known:
+        if column not in breaking_columns:
             yield _clash(after.name, clash)
 
 
 def _clash(name: str, clash: Clash) -> Change:
     path = ".".join(clash.column)
-    why = "readers of Delta ignore case" if clash.is_spelling else "a column keeps its type"
+    reason = "readers of Delta ignore case" if clash.is_spelling else "a column keeps its type"
     sides = f"column {clash.stored} of another property", f"column {path}"
-    return Change(Impact.BREAKING, name, path, *sides, f"{why}: give it another name with x-column", clash.column)
+    return Change(Impact.BREAKING, name, path, *sides, f"{reason}: give it another name with x-column", clash.column)
 
 
 def _compare_envelopes(old: CatalogFiles, new: CatalogFiles) -> Iterator[Change]:
@@ -146,6 +146,6 @@ def _compare_envelopes(old: CatalogFiles, new: CatalogFiles) -> Iterator[Change]
 
 def _path_columns(before: Sequence[str], after: Sequence[str]) -> Change:
     impact, action = Impact.BACKFILL, "event-platform run rebuilds the days before that have values for it"
-    if removed := [name for name in before if name not in after]:
-        impact, action = Impact.BREAKING, f"column {', '.join(removed)} is null from now on: keep it"
+    if missing := [name for name in before if name not in after]:
+        impact, action = Impact.BREAKING, f"column {', '.join(missing)} is null from now on: keep it"
     return Change(impact, "", _PATH_COLUMNS, ", ".join(before), ", ".join(after), action, file=ENVELOPE_FILE)

@@ -11,7 +11,7 @@ from event_platform.events.evolution.widening import is_wider, kind_of
 
 @dataclass(frozen=True)
 class Clash:
-    """A column that conflicts with the table's own: another type, or a name that differs only in case."""
+    """A column that conflicts with a column of the table: another type, or a name that differs only in case."""
 
     column: tuple[str, ...]
     stored: str  # the name that the table has
@@ -19,32 +19,32 @@ class Clash:
 
 
 def find_clashes(
-    stored: Mapping[str, PolarsDataType],
-    defined: Mapping[str, PolarsDataType],
+    stored_schema: Mapping[str, PolarsDataType],
+    new_schema: Mapping[str, PolarsDataType],
     variants: Collection[tuple[str, ...]],
     path: tuple[str, ...] = (),
 ) -> Iterator[Clash]:
-    """Yield the columns of `defined` that a table with the columns of `stored` cannot get, nested ones included.
+    """Yield the columns of `new_schema` that a table with `stored_schema` cannot get, nested ones included.
 
     `variants` are the paths of variant columns in either.
     """
-    spelled = {name.lower(): name for name in stored} | {name: name for name in stored}
-    for name, dtype in defined.items():
-        known = spelled.get(name, spelled.get(name.lower()))
-        if known == name:
-            yield from _clashes_of_type(stored[name], dtype, variants, (*path, name))
-        elif known is not None:
-            yield Clash((*path, name), known, is_spelling=True)
+    stored_names = {name.lower(): name for name in stored_schema} | {name: name for name in stored_schema}
+    for name, dtype in new_schema.items():
+        stored_name = stored_names.get(name, stored_names.get(name.lower()))
+        if stored_name == name:
+            yield from _clashes_of_type(stored_schema[name], dtype, variants, (*path, name))
+        elif stored_name is not None:
+            yield Clash((*path, name), stored_name, is_spelling=True)
 
 
 def _clashes_of_type(
-    stored: PolarsDataType, defined: PolarsDataType, variants: Collection[tuple[str, ...]], path: tuple[str, ...]
+    stored_type: PolarsDataType, new_type: PolarsDataType, variants: Collection[tuple[str, ...]], path: tuple[str, ...]
 ) -> Iterator[Clash]:
-    if isinstance(stored, pl.Struct) and isinstance(defined, pl.Struct):
-        yield from find_clashes(stored.to_schema(), defined.to_schema(), variants, path)
-    elif isinstance(stored, pl.List) and isinstance(defined, pl.List):
-        yield from _clashes_of_type(stored.inner, defined.inner, variants, path)
-    elif isinstance(stored, pl.Map) and isinstance(defined, pl.Map):
-        yield from _clashes_of_type(stored.value, defined.value, variants, path)
-    elif stored != defined and not is_wider(kind_of(defined, is_variant=path in variants), kind_of(stored)):
+    if isinstance(stored_type, pl.Struct) and isinstance(new_type, pl.Struct):
+        yield from find_clashes(stored_type.to_schema(), new_type.to_schema(), variants, path)
+    elif isinstance(stored_type, pl.List) and isinstance(new_type, pl.List):
+        yield from _clashes_of_type(stored_type.inner, new_type.inner, variants, path)
+    elif isinstance(stored_type, pl.Map) and isinstance(new_type, pl.Map):
+        yield from _clashes_of_type(stored_type.value, new_type.value, variants, path)
+    elif stored_type != new_type and not is_wider(kind_of(new_type, is_variant=path in variants), kind_of(stored_type)):
         yield Clash(path, path[-1], is_spelling=False)

@@ -24,12 +24,13 @@ _TYPE = [
 ]
 
 
-def rules_of(definition: Mapping[str, Any], below: frozenset[str]) -> dict[str, Any]:
-    """Return the keywords that restrict the values of a property, except those about nested schemas (`below`)."""
+def rules_of(definition: Mapping[str, Any], nested_keywords: frozenset[str]) -> dict[str, Any]:
+    """Return the keywords that restrict the values of a property itself, without `nested_keywords`."""
     return {
         key: value
         for key, value in definition.items()
-        if key not in _ANNOTATIONS | below and (key in (_MIXED, _EARLIER, _VARIANT) or not key.startswith("x-"))
+        if key not in _ANNOTATIONS | nested_keywords
+        and (key in (_MIXED, _EARLIER, _VARIANT) or not key.startswith("x-"))
     }
 
 
@@ -47,16 +48,16 @@ def accepts_all(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 
 def describe_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, str]:
     """Return the keywords that differ, from the old and the new schema: `minimum: 1`, `minimum: 2`."""
-    differing = [key for key in {**old, **new} if (key in old, old.get(key)) != (key in new, new.get(key))]
-    return _written(old, differing), _written(new, differing)
+    keys = [key for key in {**old, **new} if (key in old, old.get(key)) != (key in new, new.get(key))]
+    return _keyword_text(old, keys), _keyword_text(new, keys)
 
 
 def describe(definition: Mapping[str, Any]) -> str:
     """Return the type of a property as it is written: `type: string, format: date`."""
-    return _written(definition, _TYPE) or "no type"
+    return _keyword_text(definition, _TYPE) or "no type"
 
 
-def _written(definition: Mapping[str, Any], keys: list[str]) -> str:
+def _keyword_text(definition: Mapping[str, Any], keys: list[str]) -> str:
     return ", ".join(f"{key}: {_text(definition[key])}" for key in keys if key in definition)
 
 

@@ -15,26 +15,26 @@ _REBUILD = "event-platform run rebuilds the days that have other values"
 def compare_derivations(before: EventType, after: EventType) -> Iterator[Change]:
     """Yield the changes of derived columns: rules, types and the files behind them."""
     old, new = ({each.name: each for each in event_type.derived} for event_type in (before, after))
-    for name, derived in new.items():
-        known = old.get(name)
-        if known is None:
+    for name, new_column in new.items():
+        old_column = old.get(name)
+        if old_column is None:
             action = "event-platform run rebuilds the days that have values for it"
-            yield _change(Impact.BACKFILL, after, name, "", describe(derived), action)
-        elif is_wider(derived.column.kind, known.column.kind):
+            yield _change(Impact.BACKFILL, after, name, "", describe(new_column), action)
+        elif is_wider(new_column.column.kind, old_column.column.kind):
             action = "event-platform run rebuilds all days of the table in one commit"
-            yield _change(Impact.BACKFILL, after, name, describe(known), describe(derived), action)
-        elif known.column.dtype != derived.column.dtype:
+            yield _change(Impact.BACKFILL, after, name, describe(old_column), describe(new_column), action)
+        elif old_column.column.dtype != new_column.column.dtype:
             action = "a column keeps its type: give the derived column another name"
-            yield _change(Impact.BREAKING, after, name, describe(known), describe(derived), action)
-        elif known.digest != derived.digest:
-            yield _change(Impact.BACKFILL, after, name, *_sides(known, derived), _REBUILD)
-        if known is not None:
-            masked = {"before": known.column.is_personal, "after": derived.column.is_personal}
-            yield from compare_masking(after.name, f"{KEYWORD}.{name}", (name,), **masked)
-    for name, known in old.items():
+            yield _change(Impact.BREAKING, after, name, describe(old_column), describe(new_column), action)
+        elif old_column.digest != new_column.digest:
+            yield _change(Impact.BACKFILL, after, name, *_sides(old_column, new_column), _REBUILD)
+        if old_column is not None:
+            flags = {"before": old_column.column.is_personal, "after": new_column.column.is_personal}
+            yield from compare_masking(after.name, f"{KEYWORD}.{name}", (name,), **flags)
+    for name, old_column in old.items():
         if name not in new and name not in after.schema:
             action = f"column {name} is null from now on: keep it"
-            yield _change(Impact.BREAKING, after, name, describe(known), "", action)
+            yield _change(Impact.BREAKING, after, name, describe(old_column), "", action)
 
 
 def describe(derived: DerivedColumn) -> str:

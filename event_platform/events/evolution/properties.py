@@ -12,8 +12,8 @@ from event_platform.events.evolution.contract import accepts_all, describe, desc
 from event_platform.events.evolution.masking import compare_masking
 from event_platform.events.evolution.widening import column_line, is_wider, reading_line
 
-#: Fields that the schema does not know are unknown fields, whatever additionalProperties says.
-_KEYWORDS_BELOW = {
+#: Keywords about nested schemas. `additionalProperties` of an object has no effect: unlisted fields are unknown fields.
+_NESTED_KEYWORDS = {
     Kind.OBJECT: frozenset(["additionalProperties", "properties", "required"]),
     Kind.MAP: frozenset(["additionalProperties"]),
     Kind.ARRAY: frozenset(["items"]),
@@ -28,7 +28,7 @@ class Property:
     column: Column | None
     path: str = ""  # of keys
     column_path: tuple[str, ...] = ()
-    in_personal: bool = False  # whether it is nested in a personal one
+    is_in_personal: bool = False  # whether it is nested in a personal one
 
     @property
     def kind(self) -> Kind:
@@ -42,7 +42,7 @@ class Property:
 
     @property
     def was(self) -> tuple[str, ...]:
-        """The earlier keys, from which it is read as well."""
+        """The earlier keys, which are read as well."""
         return self.column.was if self.column else ()
 
     @property
@@ -73,7 +73,7 @@ class Property:
     @property
     def is_personal(self) -> bool:
         """Whether its own values are masked, ignoring nested properties."""
-        return self.in_personal or (self.column is not None and self.column.is_personal)
+        return self.is_in_personal or (self.column is not None and self.column.is_personal)
 
     @property
     def has_personal(self) -> bool:
@@ -81,9 +81,9 @@ class Property:
         return self.is_personal or any(each.is_personal for each in inner_columns([self.column] if self.column else []))
 
     @property
-    def keywords_below(self) -> frozenset[str]:
+    def nested_keywords(self) -> frozenset[str]:
         """The keywords about nested properties, items or map values that are columns: these are compared one by one."""
-        return _KEYWORDS_BELOW.get(self.kind, frozenset())
+        return _NESTED_KEYWORDS.get(self.kind, frozenset())
 
     @property
     def required(self) -> list[str]:
@@ -93,8 +93,8 @@ class Property:
     def properties(self) -> dict[str, "Property"]:
         """Return its properties by key."""
         columns = {column.field: column for column in self.column.fields} if self.column else {}
-        found = self.definition.get("properties", {})
-        return {key: self._below(key, below, columns.get(key), ".") for key, below in found.items()}
+        definitions = self.definition.get("properties", {})
+        return {key: self._nested(key, definition, columns.get(key), ".") for key, definition in definitions.items()}
 
     def items(self) -> "Property | None":
         """Return the schema of the items of an array, or of the values of a map."""
@@ -102,10 +102,10 @@ class Property:
         if self.column is None or self.column.item is None:
             return None
         item = replace(self.column.item, name="item")  # it has no column of its own
-        below = self._below(key, self.definition.get(keyword), item, dot)
-        return replace(below, column_path=self.column_path)
+        nested = self._nested(key, self.definition.get(keyword), item, dot)
+        return replace(nested, column_path=self.column_path)
 
-    def _below(self, key: str, definition: Any, column: Column | None, dot: str) -> "Property":
+    def _nested(self, key: str, definition: Any, column: Column | None, dot: str) -> "Property":
         path = f"{self.path}{dot}{key}" if self.path else key
         names = (*self.column_path, column.name) if column else ()
         return Property(definition if isinstance(definition, Mapping) else {}, column, path, names, self.is_personal)
@@ -115,41 +115,41 @@ def compare_properties(
     old: tuple[EventType, Mapping[str, Any]], new: tuple[EventType, Mapping[str, Any]]
 ) -> Iterator[Change]:
     """Yield the changes between two schemas of an event type, each with its document."""
-    yield from _compare(new[0].name, whole(*old), whole(*new))
+    yield from _compare(new[0].name, root_property(*old), root_property(*new))
 
 
-def whole(event_type: EventType, document: Mapping[str, Any]) -> Property:
-    """Return a schema as the property that has all others."""
+def root_property(event_type: EventType, document: Mapping[str, Any]) -> Property:
+    """Return a schema as a property: the object that contains all other properties."""
     return Property({"type": "object", **document}, Column("", "", Kind.OBJECT, fields=event_type.columns))
 
 
 def _compare_objects(event_type: str, old: Property, new: Property) -> Iterator[Change]:
     before, after = old.properties(), new.properties()
     successors = {earlier: key for key, each in after.items() for earlier in each.was} | {key: key for key in after}
-    for key, known in before.items():
+    for key, old_property in before.items():
         if key in successors:
-            yield from _compare(event_type, known, after[successors[key]])
+            yield from _compare(event_type, old_property, after[successors[key]])
         else:
-            yield _removed(event_type, known)
-    kept = {successors.get(key, key) for key in before}
-    for key in [key for key in after if key not in kept]:
-        yield _added(event_type, after[key], is_required=key in new.required)
+            yield _removal(event_type, old_property)
+    common_keys = {successors.get(key, key) for key in before}
+    for key in [key for key in after if key not in common_keys]:
+        yield _addition(event_type, after[key], is_required=key in new.required)
     required = {successors.get(key, key) for key in old.required}
-    yield from _compare_required(event_type, required, new, set(after) - kept, kept - set(after))
+    yield from _compare_required(event_type, required, new, set(after) - common_keys, common_keys - set(after))
 
 
 def _compare_required(
-    event_type: str, required: set[str], new: Property, added: set[str], removed: set[str]
+    event_type: str, required: set[str], new: Property, added_keys: set[str], removed_keys: set[str]
 ) -> Iterator[Change]:
     prefix = f"{new.path}." if new.path else ""
-    for key in sorted(set(new.required) - required - added):
+    for key in sorted(set(new.required) - required - added_keys):
         action = "events without it break the rule: leave it optional until every producer sends it"
         yield Change(Impact.BREAKING, event_type, prefix + key, "", "required", action)
-    for key in sorted(required - set(new.required) - removed):
+    for key in sorted(required - set(new.required) - removed_keys):
         yield Change(Impact.COMPATIBLE, event_type, prefix + key, "required", "", "nothing")
 
 
-def _added(event_type: str, new: Property, *, is_required: bool) -> Change:
+def _addition(event_type: str, new: Property, *, is_required: bool) -> Change:
     impact, action = Impact.COMPATIBLE, "nothing; values that came before are in _rescued until their days are rebuilt"
     if is_required:
         impact, action = Impact.BREAKING, "events without it break the rule: leave it optional at first"
@@ -157,7 +157,7 @@ def _added(event_type: str, new: Property, *, is_required: bool) -> Change:
     return Change(impact, event_type, new.path, "", after, action, new.column_path)
 
 
-def _removed(event_type: str, old: Property) -> Change:
+def _removal(event_type: str, old: Property) -> Change:
     impact, action = Impact.BREAKING, "its values are unknown fields from now on: keep the property"
     if old.column is None:
         impact, action = Impact.COMPATIBLE, "nothing"
@@ -169,15 +169,15 @@ def _removed(event_type: str, old: Property) -> Change:
 
 
 def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
-    below = old.keywords_below | new.keywords_below
-    rules = rules_of(old.definition, below), rules_of(new.definition, below)
-    if verdict := _judge(old, new, *rules):
+    nested_keywords = old.nested_keywords | new.nested_keywords
+    rules = rules_of(old.definition, nested_keywords), rules_of(new.definition, nested_keywords)
+    if judgement := _judge(old, new, *rules):
         sides = describe_difference(*rules)
         if sides == ("", "") or (old.name, old.type) != (new.name, new.type):
             sides = describe(old.definition), describe(new.definition)
-        yield Change(verdict[0], event_type, new.path, *sides, verdict[1], new.column_path)
+        yield Change(judgement[0], event_type, new.path, *sides, judgement[1], new.column_path)
     is_same = old.type == new.type
-    if old.in_personal == new.in_personal:  # otherwise it follows from the enclosing property
+    if old.is_in_personal == new.is_in_personal:  # otherwise it follows from the enclosing property
         before, after = (each.is_personal if is_same else each.has_personal for each in (old, new))
         yield from compare_masking(event_type, new.path, new.column_path, before=before, after=after)
     if is_same:
@@ -190,7 +190,7 @@ def _compare(event_type: str, old: Property, new: Property) -> Iterator[Change]:
 def _judge(
     old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]
 ) -> tuple[Impact, str] | None:
-    """Return impact and advice of a change of a property; None if nothing changed."""
+    """Return the impact of a change of a property, and advice; None if nothing changed."""
     if fault := _fault(old, new, old_rules, new_rules):
         return Impact.BREAKING, fault
     if action := _backfill(old, new):
@@ -205,8 +205,8 @@ def _fault(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules
     gets_column = new.has_column and not old.has_column
     if not accepts_all(new_rules, old_rules) and not (gets_column and "type" not in old_rules):
         return _keep_accepting(old, new, old_rules, new_rules)
-    lost = ", ".join(sorted(old.keys - new.keys))
-    return f"values of the key {lost} are unknown fields from now on: keep it in x-was" if lost else None
+    lost_keys = ", ".join(sorted(old.keys - new.keys))
+    return f"values of the key {lost_keys} are unknown fields from now on: keep it in x-was" if lost_keys else None
 
 
 def _backfill(old: Property, new: Property) -> str | None:
@@ -234,8 +234,8 @@ def _column_fault(old: Property, new: Property) -> str | None:
         line = column_line(old.name, new.kind)
         fault = f"column {old.column_name} keeps its type or gets a wider one: give the property a new column, {line}"
         return fault if old.type != new.type and not is_wider(new.kind, old.kind) else None
-    alike = old.name != new.name and old.name.lower() == new.name.lower()
-    return f"readers of Delta ignore case: x-column: {old.name}, or another name" if alike else None
+    differ_in_case = old.name != new.name and old.name.lower() == new.name.lower()
+    return f"readers of Delta ignore case: x-column: {old.name}, or another name" if differ_in_case else None
 
 
 def _keep_accepting(old: Property, new: Property, old_rules: Mapping[str, Any], new_rules: Mapping[str, Any]) -> str:

@@ -17,8 +17,8 @@ from event_platform.events.envelope import Envelope
 
 _NAMES, _WAS = "names", "was"
 
-#: Of a shape: where the column's name and kind are, the fields of an object, the item of an array or map, and the rest:
-#: the digits of a decimal, and lists that begin with a word.
+#: Positions in a shape: the name of the column, its name and kind, the fields of an object, the item of an array or
+#: map, and the rest (the digits of a decimal, and lists that begin with a word).
 _NAME, _TYPE, _FIELDS, _ITEM, _REST = 1, slice(1, 3), 3, 4, slice(5, None)
 
 
@@ -43,14 +43,14 @@ class Difference:
 
     #: JSON keys: the body of every row that may differ contains one of them.
     keys: frozenset[str]
-    #: Fields at the top that differ.
+    #: Top-level fields that differ.
     fields: frozenset[str]
     #: Top-level columns whose values may differ, sorted by name, and those among them that were dropped.
     columns: tuple[str, ...]
-    dropped: tuple[str, ...]
+    dropped_columns: tuple[str, ...]
     #: Names whose events belong to the table under only one of both catalogs.
     names: frozenset[str]
-    #: All rows and columns may differ: their part of the envelope does, or a rule that is not analyzed here.
+    #: All rows and columns may differ, because the envelope differs, or a rule that is not analyzed here.
     is_whole: bool
 
     def __bool__(self) -> bool:
@@ -58,29 +58,33 @@ class Difference:
         return bool(self.keys or self.names or self.is_whole)
 
 
-#: Where the rules of a build are not known.
-EVERYTHING = Difference(frozenset(), frozenset(), (), (), frozenset(), is_whole=True)
+#: The difference if the rules of a build are not known.
+FULL_DIFFERENCE = Difference(frozenset(), frozenset(), (), (), frozenset(), is_whole=True)
 
 
 def compare_rules(old: str, new: str) -> Difference:
     """Compare two texts: JSON arrays of a release, `table_rules`, the text of the envelope, and `envelope_rules`."""
     before, after = _Rules(*json.loads(old)), _Rules(*json.loads(new))
     fields = before.shapes.keys() | after.shapes.keys()
-    differing = {field for field in fields if before.shapes.get(field) != after.shapes.get(field)}
-    columns = {rules.shapes[field][_NAME] for field in differing for rules in (before, after) if field in rules.shapes}
-    kept = {shape[_NAME] for shape in after.shapes.values()}
-    names = set(before.others[_NAMES]) ^ set(after.others[_NAMES])
-    rest = [{word: each for word, each in rules.others.items() if word != _NAMES} for rules in (before, after)]
-    earlier = {
-        key for field in differing for rules in (before, after) for key in _earlier_keys(rules.shapes.get(field))
+    changed_fields = {field for field in fields if before.shapes.get(field) != after.shapes.get(field)}
+    columns = {
+        rules.shapes[field][_NAME] for field in changed_fields for rules in (before, after) if field in rules.shapes
+    }
+    new_columns = {shape[_NAME] for shape in after.shapes.values()}
+    names = set(before.rules_by_word[_NAMES]) ^ set(after.rules_by_word[_NAMES])
+    other_rules = [
+        {word: values for word, values in rules.rules_by_word.items() if word != _NAMES} for rules in (before, after)
+    ]
+    earlier_keys = {
+        key for field in changed_fields for rules in (before, after) for key in _earlier_keys(rules.shapes.get(field))
     }
     return Difference(
         frozenset(_differing_keys(before.shapes, after.shapes)),
-        frozenset(differing | earlier),
+        frozenset(changed_fields | earlier_keys),
         tuple(sorted(columns)),
-        tuple(sorted(columns - kept)),
+        tuple(sorted(columns - new_columns)),
         frozenset(names),
-        is_whole=before.envelope_rules != after.envelope_rules or rest[0] != rest[1],
+        is_whole=before.envelope_rules != after.envelope_rules or other_rules[0] != other_rules[1],
     )
 
 
@@ -97,12 +101,12 @@ class _Rules:
         return _by_field(rule for rule in self.rules if _is_shape(rule))
 
     @cached_property
-    def others(self) -> Mapping[str, list[Any]]:
+    def rules_by_word(self) -> Mapping[str, list[Any]]:
         """The lists of the other rules, by their first word; empty for words that no rule has."""
-        found = defaultdict[str, list[Any]](list)
+        lists = defaultdict[str, list[Any]](list)
         for word, *values in (rule for rule in self.rules if not _is_shape(rule)):
-            found[word] += values
-        return found
+            lists[word] += values
+        return lists
 
 
 def _is_shape(rule: Sequence[Any]) -> bool:

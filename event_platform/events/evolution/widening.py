@@ -11,7 +11,7 @@ from polars._typing import PolarsDataType
 from event_platform.events.columns import Kind
 from event_platform.events.event import UTC_DATETIME
 
-#: A wider type holds the values of the other: of itself, or as the property says with `x-was-type`.
+#: By type: the wider types, which hold all its values. Some of them need `x-was-type` to read these.
 _WIDER: Mapping[Kind, tuple[Kind, ...]] = {
     Kind.INTEGER: (Kind.NUMBER, Kind.STRING),
     Kind.NUMBER: (Kind.STRING,),
@@ -47,12 +47,12 @@ _KINDS: list[tuple[PolarsDataType, Kind]] = [
 
 def kind_of(dtype: PolarsDataType, *, is_variant: bool = False) -> Kind:
     """Return the kind of an event table's column; UNTYPED for a type that event tables do not have."""
-    found = next((kind for known, kind in _KINDS if dtype == known), Kind.UNTYPED)
-    return Kind.VARIANT if is_variant and found is Kind.STRING else found
+    kind = next((each for type_, each in _KINDS if dtype == type_), Kind.UNTYPED)
+    return Kind.VARIANT if is_variant and kind is Kind.STRING else kind
 
 
 def is_wider(new: Kind, old: Kind) -> bool:
-    """Return whether a column of the `old` type can get the `new` one. A variant holds every value there is."""
+    """Return whether a column of the `old` type can get the `new` type. A variant holds every value."""
     return new in _WIDER.get(old, ()) or (new is Kind.VARIANT and old not in (Kind.VARIANT, Kind.UNTYPED))
 
 

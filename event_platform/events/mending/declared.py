@@ -26,7 +26,7 @@ Function = TypeVar("Function", bound=Callable[[DeadLetter], MendedRecord])
 
 def mends(
     *,
-    reason: str | None = None,  # noqa: ARG001 - what is declared is read from the text of the file: see `files`
+    reason: str | None = None,  # noqa: ARG001 - module `files` reads the arguments from the text of the file
     name: str | None = None,  # noqa: ARG001
 ) -> Callable[[Function], Function]:
     """Declare the dead letters that a function receives: those with a corruption reason, those of a name, or both.

@@ -17,20 +17,20 @@ import polars as pl
 
 from event_platform.events.corruption import CorruptionReason, is_name
 
-#: The folder in that of the catalog.
+#: The folder of the files, in the folder of the catalog.
 MEND_FOLDER = "mend"
 
 _DECORATOR = "mends"
 _ARGUMENTS = {"reason", "name"}
 _VERSION_LENGTH = 8
 
-#: Reasons of rows that do not have the whole of a record.
-_WITHOUT_RECORD: dict[str | None, str] = {
+#: Reasons of rows that do not have a whole record.
+_UNMENDABLE: dict[str | None, str] = {
     CorruptionReason.RECORD_TOO_LARGE: "only the beginning of such a record is read",
     CorruptionReason.UNREADABLE_OBJECT: "it is not that of a record",
     CorruptionReason.UNSUPPORTED_FORMAT: "it is not that of a record",
 }
-_MENDABLE = [reason.value for reason in CorruptionReason if reason not in _WITHOUT_RECORD]
+_MENDABLE_REASONS = [reason.value for reason in CorruptionReason if reason not in _UNMENDABLE]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class MendFile:
 
     @property
     def name(self) -> str:
-        """The name that `mended_by` has."""
+        """The name in `mended_by`."""
         return Path(self.path).stem
 
     @cached_property
@@ -67,8 +67,8 @@ class MendFunction:
         return f"{self.file.name}:{self.name}@{self.file.version}"
 
     @property
-    def is_given(self) -> pl.Expr:
-        """Whether it is given a record of raw_events."""
+    def selection(self) -> pl.Expr:
+        """Whether the function receives a record of raw_events."""
         reason = pl.col("corruption_reason")
         expected = reason.is_null() if self.reason is None else (reason == self.reason).fill_null(value=False)
         return expected if self.event_name is None else expected & (pl.col("event_name") == self.event_name)
@@ -83,26 +83,26 @@ class Mending:
     @cached_property
     def fingerprint(self) -> int:
         """A digest of the functions and their order; 0 without functions. Each loaded day stores it."""
-        declared = [(each.label, each.reason, each.event_name) for each in self.functions]
-        return zlib.crc32(json.dumps(declared).encode()) or 1 if declared else 0
+        rows = [(each.label, each.reason, each.event_name) for each in self.functions]
+        return zlib.crc32(json.dumps(rows).encode()) or 1 if rows else 0
 
     @property
-    def is_given(self) -> pl.Expr:
-        """Whether a record of raw_events is given to any function."""
-        return reduce(or_, (each.is_given for each in self.functions), pl.lit(value=False)).fill_null(value=False)
+    def selection(self) -> pl.Expr:
+        """Whether any function receives a record of raw_events."""
+        return reduce(or_, (each.selection for each in self.functions), pl.lit(value=False)).fill_null(value=False)
 
     @property
     def event_names(self) -> list[str]:
-        """The names of sound events that functions are given."""
+        """The names of sound events that functions receive."""
         return sorted({each.event_name for each in self.functions if each.reason is None and each.event_name})
 
     @property
     def files(self) -> list[MendFile]:
-        """The files that the functions are in."""
+        """The files of the functions."""
         return list({each.file.path: each.file for each in self.functions}.values())
 
 
-#: What a catalog without functions has.
+#: The mending of a catalog without functions.
 NO_MENDING = Mending()
 
 
@@ -115,11 +115,11 @@ def load_mending(folder: Path, known_names: Collection[str], faults: list[str]) 
     functions: list[MendFunction] = []
     for path in sorted((folder / MEND_FOLDER).glob("*.py")):
         if not path.name.startswith(("_", ".")):
-            functions += _read(path, known_names, faults)
+            functions += _parse(path, known_names, faults)
     return Mending(tuple(functions))
 
 
-def _read(path: Path, known_names: Collection[str], faults: list[str]) -> Iterator[MendFunction]:
+def _parse(path: Path, known_names: Collection[str], faults: list[str]) -> Iterator[MendFunction]:
     try:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text, str(path))
@@ -127,17 +127,17 @@ def _read(path: Path, known_names: Collection[str], faults: list[str]) -> Iterat
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         faults.append(f"{path}{line}: cannot be read: {getattr(error, 'msg', error)}")
         return
-    file, found = MendFile(str(path), text), False
+    file, has_function = MendFile(str(path), text), False
     for node in tree.body:
         for call in _declarations(node):
-            found = True
+            has_function = True
             arguments = _arguments(call)
             fault = _fault(node, call, arguments, known_names)
             if fault:
                 faults.append(f"{path}:{call.lineno}: {fault}")
             elif isinstance(node, ast.FunctionDef):
                 yield MendFunction(file, node.name, node.lineno, arguments.get("reason"), arguments.get("name"))
-    faults += [f"{path}: no function has the decorator @{_DECORATOR}"] if not found else _repeated(path, tree)
+    faults += [f"{path}: no function has the decorator @{_DECORATOR}"] if not has_function else _duplicates(path, tree)
 
 
 def _declarations(node: ast.stmt) -> list[ast.Call]:
@@ -163,18 +163,18 @@ def _fault(node: ast.stmt, call: ast.Call, arguments: dict[str, str], known_name
         return f"@{_DECORATOR}: expected a function (def)"
     if call.args or not arguments or len(arguments) < len(call.keywords) or not arguments.keys() <= _ARGUMENTS:
         return f'@{_DECORATOR}: expected reason="…", name="…" or both, written out as texts'
-    if reason in _WITHOUT_RECORD:
-        return f"@{_DECORATOR}: reason {reason!r} cannot be mended: {_WITHOUT_RECORD[reason]}"
-    if reason is not None and reason not in _MENDABLE:
-        return f"@{_DECORATOR}: reason {reason!r} is not one of {', '.join(_MENDABLE)}"
+    if reason in _UNMENDABLE:
+        return f"@{_DECORATOR}: reason {reason!r} cannot be mended: {_UNMENDABLE[reason]}"
+    if reason is not None and reason not in _MENDABLE_REASONS:
+        return f"@{_DECORATOR}: reason {reason!r} is not one of {', '.join(_MENDABLE_REASONS)}"
     if name is not None and not is_name(name):
         return f"@{_DECORATOR}: {name!r} is not the name of an event"
     is_registered = reason is None and name in known_names
     return f"@{_DECORATOR}: the catalog has {name!r}, its events need no mending" if is_registered else None
 
 
-def _repeated(path: Path, tree: ast.Module) -> Iterator[str]:
-    """Yield a fault for each function whose name is used before: only the last one could be called."""
+def _duplicates(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Yield a fault for each function with the name of an earlier one: only the last one could be called."""
     lines: dict[str, int] = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):

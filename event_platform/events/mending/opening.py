@@ -17,11 +17,11 @@ def open_function(function: MendFunction) -> Callable[[DeadLetter], MendedRecord
     module = _module(function.file)
     if not isinstance(module, ModuleType):
         raise module
-    opened: Callable[[DeadLetter], MendedRecord] = getattr(module, function.name)
-    return opened
+    result: Callable[[DeadLetter], MendedRecord] = getattr(module, function.name)
+    return result
 
 
-def require_opened(mending: Mending) -> None:
+def require_runnable(mending: Mending) -> None:
     """Raise CatalogError, with one line for each fault, if a file cannot be run."""
     faults = [fault for file in mending.files for fault in _faults(file)]
     if faults:

@@ -13,7 +13,7 @@ from functools import cached_property
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.envelope import Envelope
 from event_platform.events.errors import StorageError, TableError, raise_panics_as_errors
-from event_platform.events.evolution.table_rules import EVERYTHING, Difference, compare_rules
+from event_platform.events.evolution.table_rules import FULL_DIFFERENCE, Difference, compare_rules
 from event_platform.events.wording import counted
 from event_platform.lake.build_rules import note_rules, rules_in
 from event_platform.lake.deployments import deployment_of, other_deployment
@@ -105,7 +105,7 @@ class _Table:
         if text is not None:
             return compare_rules(text, self.rules.text)
         before = event_rules(self.event_type, self.envelope, _WITHOUT_TEXTS)
-        return None if fingerprint == before.fingerprint else EVERYTHING
+        return None if fingerprint == before.fingerprint else FULL_DIFFERENCE
 
     def _is_as_new(self, day: date) -> bool:
         version = self.table.source_version(day)

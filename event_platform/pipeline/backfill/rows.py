@@ -64,7 +64,7 @@ class RowExaminer:
 
     def _in_statistics(self, partition: Partition) -> str | None:
         """Describe a column with values that left the catalog. Nested columns have no statistics."""
-        for name in self._difference.dropped:
+        for name in self._difference.dropped_columns:
             if any(file.nulls.get(name) is not None and file.nulls[name] < file.rows for file in partition.typed):
                 return f"{name} has values, and the catalog has it no more"
         return None

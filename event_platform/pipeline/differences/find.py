@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from event_platform.events.catalog import EventType
-from event_platform.events.differences.arrived import Arrived, JoiningEvent, with_joining
+from event_platform.events.differences.arrivals import Arrivals, JoiningEvent, with_joining
 from event_platform.events.differences.field_proposals import propose_fields
 from event_platform.events.differences.name_proposals import Choice, propose_names
 from event_platform.events.differences.proposal import Finding, Proposal
@@ -64,9 +64,11 @@ def _of_type(
 ) -> list[Proposal]:
     paths, table = SchemaPaths(event_type, files.documents[event_type.name]), lake.event_table(event_type)
     with _reading(table):
-        arrived = read_arrived(paths, table.snapshot(), broken_share)
-    rules = [] if arrived is None else [*propose_rules(paths, arrived, broken_share), *propose_unseen(paths, arrived)]
+        arrivals = read_arrived(paths, table.snapshot(), broken_share)
+    rules = (
+        [] if arrivals is None else [*propose_rules(paths, arrivals, broken_share), *propose_unseen(paths, arrivals)]
+    )
     if joining:
-        arrived = arrived or Arrived({}, {}, {}, RescuedSample(paths))
-        arrived = with_joining(arrived, paths, files.catalog.envelope.consumed, joining)
-    return rules if arrived is None else [*propose_fields(paths, arrived, event_type.path_columns), *rules]
+        arrivals = arrivals or Arrivals({}, {}, {}, RescuedSample(paths))
+        arrivals = with_joining(arrivals, paths, files.catalog.envelope.consumed, joining)
+    return rules if arrivals is None else [*propose_fields(paths, arrivals, event_type.path_columns), *rules]

@@ -8,8 +8,8 @@ import polars as pl
 
 from event_platform.checks.spelling import find_meant_names
 from event_platform.events.catalog import Catalog, EventType
-from event_platform.events.differences.arrived import JoiningEvent, span
-from event_platform.events.differences.name_proposals import Choice, Names, find_known, first_names
+from event_platform.events.differences.arrivals import JoiningEvent, span
+from event_platform.events.differences.name_proposals import Choice, NewNames, find_known, first_names
 from event_platform.events.draft import Draft
 from event_platform.events.names import MAX_EVENT_TYPES, names_like_ids, plain_name
 from event_platform.lake.files import scan_files, scan_pieces
@@ -26,7 +26,7 @@ _COMPARISONS = 200_000
 _COLUMNS = ("event_name", "created_date", "body")
 
 
-def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
+def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> NewNames:
     """Return the names that the catalog lacks, of the newest days of the lake."""
     table, rows = lake.unregistered_events.snapshot(), lake.deduplicated_events.snapshot().rows_by_date()
     days = sorted(rows)[-DAYS:]
@@ -36,7 +36,7 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
     pattern, with_ids = names_like_ids(spans)
     others = Counter({name: count for name, count in totals.items() if name not in set(with_ids)})
     meant = find_meant_names(others, catalog.names, _COMPARISONS // max(1, len(catalog.names)))
-    known = find_known(catalog, others.keys() - choice.new, meant)
+    known = find_known(catalog, others.keys() - choice.new_names, meant)
     new = Counter({name: count for name, count in others.items() if name not in known})
     first = first_names(dict(new.most_common(MAX_EVENT_TYPES)))
     sample = _read_sample(table, days, frozenset({*first, *known, *(counts.keys() & catalog.names)}))
@@ -46,16 +46,18 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> Names:
         examples.setdefault(each.name, each.body)
         if each.name in first:
             draft.add([first[each.name]], [each.body])
-        elif joined := _joined(catalog, known, each.name, choice.same):
+        elif joined := _joined(catalog, known, each.name, choice.alias_names):
             joining[joined.name].append(each)
     events = sum(rows[day] for day in days)
-    return Names(spans, events, known, frozenset(with_ids), pattern, draft.schemas(), examples, joining)
+    return NewNames(spans, events, known, frozenset(with_ids), pattern, draft.schemas(), examples, joining)
 
 
-def _joined(catalog: Catalog, known: Mapping[str, EventType], name: str, same: Collection[str]) -> EventType | None:
+def _joined(
+    catalog: Catalog, known: Mapping[str, EventType], name: str, alias_names: Collection[str]
+) -> EventType | None:
     """Return the type whose table will contain the events of a name: by the catalog, or by the accepted proposals."""
     like = known.get(name)
-    is_accepted = like is not None and (name in same or plain_name(name) == plain_name(like.name))
+    is_accepted = like is not None and (name in alias_names or plain_name(name) == plain_name(like.name))
     return like if is_accepted else catalog.by_name.get(name)
 
 

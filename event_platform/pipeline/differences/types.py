@@ -12,7 +12,7 @@ from event_platform.checks.conformance import count_dates, drifts_by_date
 from event_platform.events.catalog import EventType
 from event_platform.events.columns import Kind, typed
 from event_platform.events.constraints import REQUIRED, sample_broken_constraint
-from event_platform.events.differences.arrived import Arrived
+from event_platform.events.differences.arrivals import Arrivals
 from event_platform.events.differences.fitting import is_empty_draft
 from event_platform.events.differences.rescued_sample import RescuedSample
 from event_platform.events.differences.schema_paths import SchemaPaths
@@ -32,7 +32,7 @@ _TEXTS, _RARE_FIELDS, _RARE_TEXTS = 1_000, 50, 100
 _VIOLATIONS = 100
 
 
-def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Arrived | None:
+def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Arrivals | None:
     """Return the arrived events of a type on the newest days of its table; None if it has no rows.
 
     Values are sampled for the rules that more than `broken_share` of the rows break.
@@ -42,20 +42,20 @@ def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Ar
     if not days:
         return None
     event_type, files = paths.event_type, table.files(days)
-    drifts = {day: paths.by_own_keys(each) for day, each in drifts_by_date(event_type, table, files).items()}
-    arrived = Arrived(
+    drifts = {day: paths.with_present_keys(each) for day, each in drifts_by_date(event_type, table, files).items()}
+    arrivals = Arrivals(
         rows={day: rows[day] for day in days},
         drifts=drifts,
-        broken={day: each.broken for day, each in count_dates(event_type, table, files).items()},
+        broken_rules={day: each.broken for day, each in count_dates(event_type, table, files).items()},
         sample=_sample(paths, table, drifts),
-        unseen=_unseen(event_type, table, drifts, {day: rows[day] for day in days}),
-        stored=table.stored_schema,
-        has_long=_has_long(event_type, files),
+        unseen_columns=_unseen_columns(event_type, table, drifts, {day: rows[day] for day in days}),
+        stored_schema=table.stored_schema,
+        long_columns=_long_columns(event_type, files),
         minima=_bounds(files, min, "minimum"),
         maxima=_bounds(files, max, "maximum"),
     )
-    broken = [rule for rule, span in arrived.rules().items() if arrived.share(span.events) > broken_share]
-    return _violations(event_type, table, arrived, broken)
+    broken = [rule for rule, span in arrivals.rules().items() if arrivals.share(span.events) > broken_share]
+    return _violations(event_type, table, arrivals, broken)
 
 
 def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -> RescuedSample:
@@ -107,7 +107,7 @@ def _add_texts(
             return
 
 
-def _unseen(
+def _unseen_columns(
     event_type: EventType, table: Snapshot, drifts: Mapping[date, Drift], rows: Mapping[date, int]
 ) -> frozenset[str]:
     """Return the top-level columns that are null in all rows of thirty days and never in `_rescued`."""
@@ -119,7 +119,7 @@ def _unseen(
     return frozenset(name for name in names if all(nulls[day].get(name) == count for day, count in rows.items()))
 
 
-def _has_long(event_type: EventType, files: Sequence[DataFile]) -> frozenset[str]:
+def _long_columns(event_type: EventType, files: Sequence[DataFile]) -> frozenset[str]:
     integers = [column.name for column in typed(event_type.columns) if column.kind is Kind.INTEGER]
     bounds = [bound for file in files for bound in (file.minimum, file.maximum)]
     return frozenset(
@@ -140,13 +140,13 @@ def _bounds(files: Sequence[DataFile], pick: Callable[[Any, Any], Any], side: st
     return {name: value for name, value in found.items() if name not in unknown}
 
 
-def _violations(event_type: EventType, table: Snapshot, arrived: Arrived, rules: Iterable[str]) -> Arrived:
+def _violations(event_type: EventType, table: Snapshot, arrivals: Arrivals, rules: Iterable[str]) -> Arrivals:
     """Add values that break these rules, from the newest day that has any."""
     found: dict[str, tuple[str, ...]] = {}
     for rule in rules:
-        day = arrived.rules()[rule].last
+        day = arrivals.rules()[rule].last
         if day is not None and not rule.startswith(REQUIRED):
             rows = scan_files(table.table, table.files([day]), table.schema)
             values = sample_broken_constraint(event_type, rows, rule, _VIOLATIONS)["value"].drop_nulls()
             found[rule] = tuple(values.unique(maintain_order=True))
-    return replace(arrived, violations=found)
+    return replace(arrivals, violations=found)

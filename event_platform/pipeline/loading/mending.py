@@ -35,7 +35,7 @@ def due_mending(lake: Lake, mending: Mending) -> dict[date, int]:
         return {}
     found = Counter({day: mended.get(day, 0) for day in days})
     if mending.functions:
-        found.update(_count(lake.corrupt_events.snapshot().scan(days).filter(mending.is_given)))
+        found.update(_count(lake.corrupt_events.snapshot().scan(days).filter(mending.selection)))
     if mending.event_names:
         named = pl.col("event_name").is_in(mending.event_names) & pl.col("arrival_date").is_in(days)
         for table in (lake.unregistered_events, lake.duplicate_events):
@@ -46,7 +46,9 @@ def due_mending(lake: Lake, mending: Mending) -> dict[date, int]:
 def objects_to_mend(raw: Snapshot, mending: Mending, dates: Collection[date]) -> dict[str, date]:
     """Return the objects of due days that have such records, as the rows of raw_events say, with their days."""
     days = _loaded_with_others(raw, dates, mending)
-    rows = scan_files(raw.table, raw.files(days), raw.schema).filter(mending.is_given | pl.col(MENDED_BY).is_not_null())
+    rows = scan_files(raw.table, raw.files(days), raw.schema).filter(
+        mending.selection | pl.col(MENDED_BY).is_not_null()
+    )
     found = rows.select("source_object", "arrival_date").unique().collect(engine="streaming")
     return dict(found.iter_rows())
 

@@ -191,10 +191,10 @@ def test_an_error_in_a_function_stops_nobody_and_is_said(world: World) -> None:
     report = world.load(MONDAY)[MONDAY]
     assert world.raw()["corruption_reason"].drop_nulls().len() == 4
     label = world.catalog.mending.functions[0].label
-    assert report.mended.errors["not_json", label] == 2
+    assert report.mended.error_counts["not_json", label] == 2
     assert "2025/06/02/12/a.json, record 0: IndexError" in report.mended.first_errors[label]
     assert [warning.partition(":")[0] for warning in report.mended.warnings] == ["rules"] * 2
-    assert list(report.mended.failed.values()) == [1]
+    assert list(report.mended.failure_counts.values()) == [1]
 
 
 def test_rows_of_an_object_that_has_gone_stay_and_are_due_no_more(world: World) -> None:

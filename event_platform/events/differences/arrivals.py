@@ -16,7 +16,7 @@ from event_platform.events.rescue import Rescuer
 
 @dataclass(frozen=True)
 class Span:
-    """In how many events something is, on which days."""
+    """The number of events that have a field or break a rule, and the first and last day with such an event."""
 
     events: int
     first: date | None
@@ -32,24 +32,24 @@ class JoiningEvent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Arrived:
+class Arrivals:
     """The events of a type that arrived in the examined days."""
 
     rows: Mapping[date, int]
     drifts: Mapping[date, Drift]
-    broken: Mapping[date, Mapping[str, int]]  # rows that break each rule
+    broken_rules: Mapping[date, Mapping[str, int]]  # rows that break each rule
     sample: RescuedSample
-    unseen: frozenset[str] = frozenset()  # top-level columns that are null on each of thirty days
-    stored: pl.Schema = field(default_factory=pl.Schema)  # of the table
-    has_long: frozenset[str] = frozenset()  # integer columns with values that a double would change
+    unseen_columns: frozenset[str] = frozenset()  # top-level columns that are null on each of thirty days
+    stored_schema: pl.Schema = field(default_factory=pl.Schema)  # of the table
+    long_columns: frozenset[str] = frozenset()  # integer columns with values that a double would change
     minima: Mapping[str, Any] = field(default_factory=dict)  # of top-level columns
     maxima: Mapping[str, Any] = field(default_factory=dict)
     violations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values that break a rule, as texts
-    #: Names of the joining events that have something in `_rescued`, by its path, and by what it is in.
+    #: Names of the joining events with a field in `_rescued`, by the path of the field and by the paths of its parents.
     names: Mapping[Path, frozenset[str]] = field(default_factory=dict)
 
     def share(self, events: int) -> float:
-        """Return the share of the events of these days."""
+        """Return the share of a number of events in all events of these days."""
         return events / max(1, sum(self.rows.values()))
 
     def fields(self) -> dict[tuple[Outcome, Path], Span]:
@@ -60,31 +60,31 @@ class Arrived:
 
     def rules(self) -> dict[str, Span]:
         """Return the rules that are broken."""
-        names = sorted({name for counts in self.broken.values() for name in counts})
-        return {name: span((day, counts.get(name, 0)) for day, counts in self.broken.items()) for name in names}
+        names = sorted({name for counts in self.broken_rules.values() for name in counts})
+        return {name: span((day, counts.get(name, 0)) for day, counts in self.broken_rules.items()) for name in names}
 
 
 def with_joining(
-    arrived: Arrived, paths: SchemaPaths, consumed: Collection[str], events: Iterable[JoiningEvent]
-) -> Arrived:
-    """Return what arrived, with joining events added as rows. `consumed` are fields of the envelope."""
+    arrivals: Arrivals, paths: SchemaPaths, envelope_fields: Collection[str], events: Iterable[JoiningEvent]
+) -> Arrivals:
+    """Return the arrivals with the joining events added as rows. `envelope_fields` are not part of the payload."""
     columns = paths.event_type.columns
-    rescuer = Rescuer(columns, frozenset(consumed) - {column.field for column in columns})
-    rows, drifts = Counter(arrived.rows), defaultdict(Drift, arrived.drifts)
+    rescuer = Rescuer(columns, frozenset(envelope_fields) - {column.field for column in columns})
+    rows, drifts = Counter(arrivals.rows), defaultdict(Drift, arrivals.drifts)
     names: dict[Path, set[str]] = defaultdict(set)
     for name, day, body in events:
         _, rescued = rescuer.split(body)
-        found = paths.by_own_keys(count_drift([rescued] if rescued else [], columns))
+        drift = paths.with_present_keys(count_drift([rescued] if rescued else [], columns))
         rows[day] += 1
-        drifts[day] = drifts[day] + found
-        arrived.sample.add(rescued or "{}")
-        for _, path in found:
+        drifts[day] = drifts[day] + drift
+        arrivals.sample.add(rescued or "{}")
+        for _, path in drift:
             for depth in range(len(path)):
                 names[path[: depth + 1]].add(name)
-    return replace(arrived, rows=rows, drifts=drifts, names={path: frozenset(found) for path, found in names.items()})
+    return replace(arrivals, rows=rows, drifts=drifts, names={path: frozenset(each) for path, each in names.items()})
 
 
 def span(counts: Iterable[tuple[date, int]]) -> Span:
     """Return the sum of counts by day, and the first and last day that has any."""
-    found = {day: count for day, count in counts if count}
-    return Span(sum(found.values()), min(found, default=None), max(found, default=None))
+    counts_by_day = {day: count for day, count in counts if count}
+    return Span(sum(counts_by_day.values()), min(counts_by_day, default=None), max(counts_by_day, default=None))
