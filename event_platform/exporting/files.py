@@ -49,7 +49,7 @@ class ChangedFile:
 
 
 def changed_files(folder: Path, files: Mapping[str, str], earlier_files: Iterable[Path] = ()) -> list[ChangedFile]:
-    """Return the files below a folder that differ from `files`, by path. `earlier` files not in `files` are removed."""
+    """Return the files below a folder that differ from `files`, by path. `earlier_files` not in `files` are removed."""
     texts: dict[Path, str | None] = dict.fromkeys(earlier_files)
     texts |= {folder / name: text for name, text in files.items()}
     candidates = (ChangedFile(path, _read(path), text) for path, text in sorted(texts.items()))

@@ -57,7 +57,7 @@ class PendingRecords:
 
 
 def landed_record_count(landing: Store, stream: str, shard: str, first_record: Record) -> int | None:
-    """Return the number of records of the largest object that begins with `first`; None if there is none.
+    """Return the number of records of the largest object that begins with `first_record`; None if there is none.
 
     Such an object exists if a consumer was killed between writing the object and writing the checkpoint.
     """
