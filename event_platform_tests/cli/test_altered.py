@@ -114,7 +114,7 @@ def test_a_rebuild_builds_the_days_of_its_range_whole(built: World) -> None:
     """Nothing was due; the other day keeps its files, and the rows are the same."""
     before, rows = files(built), contents(built.lake, built.catalog)
     call("run", "--rebuild", "--from", "2025-06-02", "--to", "2025-06-02")
-    kept = before & files(built)
-    assert {path.partition("/")[0] for path in kept} == {"created_date=2025-06-03"}
+    stored_rows = before & files(built)
+    assert {path.partition("/")[0] for path in stored_rows} == {"created_date=2025-06-03"}
     assert contents(built.lake, built.catalog) == rows
     assert "--rebuild needs --from and --to" in call("run", "--rebuild", code=2)

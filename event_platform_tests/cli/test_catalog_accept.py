@@ -84,9 +84,9 @@ def differences(**settings: Any) -> dict[tuple[str, str, str], dict[str, Any]]:
 def test_diff_shows_what_arrives_against_the_catalog(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with its events, days, an example, and the change that fits; personal values are not shown."""
     use(monkeypatch, built)
-    found = differences()
+    proposals = differences()
     account = "account:created"
-    assert list(found) == [
+    assert list(proposals) == [
         ("new name", "order:completed", ""),
         ("like a known name", account, "Account Created"),
         ("like a known name", "order:completed", "Order_Completed"),
@@ -98,23 +98,23 @@ def test_diff_shows_what_arrives_against_the_catalog(built: World, monkeypatch: 
         ("broken rule", account, "size"),
         ("unseen field", account, "gone"),
     ]
-    build = found["new field", account, "build"]
+    build = proposals["new field", account, "build"]
     assert (build["events"], build["first"], build["last"]) == (2, "2025-06-02", "2025-06-02")
     assert build["share"] == 2 / 32
     assert (build["example"], build["after"], build["file"]) == ('"7.1"', "type: string", "account.yaml")
-    assert found["changed type", account, "mail"]["example"] == "•••"
-    assert found["changed type", account, "seats"]["after"] == "type: number"
-    assert found["broken rule", account, "plan"]["after"] == 'enum with "trial"'
-    assert found["broken rule", account, "size"]["after"] == "minimum: -1"
-    assert found["like a known name", account, "Account Created"]["example"] == "•••"
+    assert proposals["changed type", account, "mail"]["example"] == "•••"
+    assert proposals["changed type", account, "seats"]["after"] == "type: number"
+    assert proposals["broken rule", account, "plan"]["after"] == 'enum with "trial"'
+    assert proposals["broken rule", account, "size"]["after"] == "minimum: -1"
+    assert proposals["like a known name", account, "Account Created"]["example"] == "•••"
 
 
 def test_diff_is_a_table_and_annotations(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules are compared with a share."""
     use(monkeypatch, built)
     monkeypatch.chdir(built.root)
-    shown = call("catalog", "diff", "--broken-share", "5", code=1)
-    assert "8 differences: 1 new name, 2 like a known name, 1 new field, 3 changed type, 1 unseen field" in shown
+    output = call("catalog", "diff", "--broken-share", "5", code=1)
+    assert "8 differences: 1 new name, 2 like a known name, 1 new field, 3 changed type, 1 unseen field" in output
     lines = call("catalog", "diff", "--format", "github", code=1).splitlines()
     assert (
         "::warning file=catalog/account.yaml,title=new field%3A account%3Acreated build::"
@@ -127,10 +127,10 @@ def test_diff_is_a_table_and_annotations(built: World, monkeypatch: pytest.Monke
 def test_accept_shows_a_patch_and_writes_nothing(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --dry-run; the exit code says that there is one."""
     use(monkeypatch, built)
-    shown = call("catalog", "accept", "account:created", "--field", "build", "--dry-run", code=1)
+    output = call("catalog", "accept", "account:created", "--field", "build", "--dry-run", code=1)
     folder = built.root / "catalog"
-    assert shown.startswith(f"--- {folder}/account.yaml\n+++ {folder}/account.yaml\n@@ ")
-    added = [line for line in shown.splitlines()[2:] if line.startswith("+")]
+    assert output.startswith(f"--- {folder}/account.yaml\n+++ {folder}/account.yaml\n@@ ")
+    added = [line for line in output.splitlines()[2:] if line.startswith("+")]
     assert added[:2] == ["+  build:", "+    type: string"]
     assert "+x-version: 1-0-1" in added
     assert (folder / "account.yaml").read_text(encoding="utf-8") == ACCOUNT
@@ -206,9 +206,9 @@ def test_tables_and_functions_beside_the_schemas_are_part_of_the_outcome(world: 
     )
     write_functions(world, source)
     assert "1 difference accepted in 1 file" in call("catalog", "accept", "--field", "build", code=0)
-    shown = " ".join(call("catalog", "accept", "order:completed", code=2).split())
-    assert f"{catalog}/mend/rules.py:2: @mends" in shown
-    assert "Order_Completed" in shown
+    output = " ".join(call("catalog", "accept", "order:completed", code=2).split())
+    assert f"{catalog}/mend/rules.py:2: @mends" in output
+    assert "Order_Completed" in output
 
 
 def test_a_name_becomes_a_type_of_its_own_with_a_schema(world: World) -> None:
@@ -230,9 +230,9 @@ def test_a_file_that_cannot_be_read_is_named(world: World, table: str) -> None:
     for path in (world.root / "lake" / table).glob("created_date=*/*.parquet"):
         path.unlink()
     for command in ("diff", "accept"):
-        shown = " ".join(call("catalog", command, code=2).split())
-        assert f"{table}: a file cannot be read: " in shown
-        assert "event-platform run builds the day of a file that is missing or damaged again" in shown
+        output = " ".join(call("catalog", command, code=2).split())
+        assert f"{table}: a file cannot be read: " in output
+        assert "event-platform run builds the day of a file that is missing or damaged again" in output
 
 
 def test_a_name_that_differs_in_letters_is_accepted_by_name(world: World) -> None:
@@ -255,10 +255,10 @@ def test_a_patch_is_one_that_can_be_applied(world: World) -> None:
     """Tabs and ends of lines are as in the file, and so is a last line without one."""
     path = world.root / "catalog" / "account.yaml"
     path.write_bytes(ACCOUNT.rstrip("\n").replace("# what", "#\twhat").replace("\n", "\r\n").encode())
-    shown = CliRunner().invoke(main, ["catalog", "accept", "account:created", "--dry-run"]).stdout_bytes
-    assert b" # what" not in shown
-    assert b"#\twhat they pay\r\n" in shown
-    assert b"\n-required: [plan]\n\\ No newline at end of file\n" in shown.replace(b"\r", b"")
+    output = CliRunner().invoke(main, ["catalog", "accept", "account:created", "--dry-run"]).stdout_bytes
+    assert b" # what" not in output
+    assert b"#\twhat they pay\r\n" in output
+    assert b"\n-required: [plan]\n\\ No newline at end of file\n" in output.replace(b"\r", b"")
     path.write_bytes(ACCOUNT.encode())
 
 
@@ -268,8 +268,8 @@ def test_nothing_is_written_if_a_run_would_fail(world: World, monkeypatch: pytes
     monkeypatch.setattr(
         "event_platform.cli.catalog.editing.load_with_faults", lambda folder: ((), [f"{folder}/account.yaml: a fault"])
     )
-    shown = call("catalog", "accept", code=2)
-    assert f"{world.root}/catalog/account.yaml: a fault no schema is written" in " ".join(shown.split())
+    output = call("catalog", "accept", code=2)
+    assert f"{world.root}/catalog/account.yaml: a fault no schema is written" in " ".join(output.split())
     assert (world.root / "catalog" / "account.yaml").read_bytes() == (world.root / "before").read_bytes()
     assert [path.name for path in (world.root / "catalog").iterdir()] == ["account.yaml"]
 

@@ -46,8 +46,8 @@ def test_a_plan_is_shown_and_built(built: World) -> None:
     assert "nothing is due: every day has the rows" in call("catalog", "backfill", "--plan")
     add(built, team={"type": "integer"})
     before = versions(built)
-    shown = " ".join(call("catalog", "backfill", "--plan").split())
-    assert "2 days of 1 table, 2 rows, and 2 quality reports" in shown
+    output = " ".join(call("catalog", "backfill", "--plan").split())
+    assert "2 days of 1 table, 2 rows, and 2 quality reports" in output
     (table,) = planned()["tables"]
     assert (table["table"], table["days"], table["rows"]) == (ACCOUNTS, [str(TUESDAY), str(WEDNESDAY)], 2)
     assert table["reasons"] == ["team has values in _rescued that fit its column"]
@@ -203,20 +203,20 @@ def test_days_that_are_due_anyway_are_said_to_be(built: World) -> None:
     add(built, team={"type": "integer"})
     built.deliver(TUESDAY, "more", event("m", TUESDAY, team=1))
     built.load(TUESDAY)
-    shown = " ".join(call("catalog", "backfill", "--plan").split())
-    assert f"not compared: 1 day, such as {TUESDAY} (newer events have landed): event-platform run builds" in shown
+    output = " ".join(call("catalog", "backfill", "--plan").split())
+    assert f"not compared: 1 day, such as {TUESDAY} (newer events have landed): event-platform run builds" in output
     assert (planned()["left"], planned()["tables"][0]["days"]) == ([str(TUESDAY)], [str(WEDNESDAY)])
     add(built)
-    shown = " ".join(call("catalog", "backfill", "--plan").split())
-    assert "nothing is due: every other day has the rows that the catalog gives it not compared: 1 day" in shown
+    output = " ".join(call("catalog", "backfill", "--plan").split())
+    assert "nothing is due: every other day has the rows that the catalog gives it not compared: 1 day" in output
 
 
 def test_a_table_that_cannot_be_built_is_named(built: World) -> None:
     """With what to do; exit code 1, also of the commands that build."""
     add(built, plan={"type": "integer"})
-    shown = call("catalog", "backfill", "--plan", code=1)
-    assert "account_created.plan: the table has string, the catalog says long" in shown
-    assert "nothing else is due" in shown
+    output = call("catalog", "backfill", "--plan", code=1)
+    assert "account_created.plan: the table has string, the catalog says long" in output
+    assert "nothing else is due" in output
     for command in (["catalog", "backfill"], ["run"]):
         assert "account_created.plan: the table has string" in call(*command, code=1)
     completeness = json.loads(call("status", "--json").splitlines()[-1])["completeness"]

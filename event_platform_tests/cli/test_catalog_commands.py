@@ -201,16 +201,16 @@ def test_a_draft_ends_with_what_was_read_and_what_was_not(home: World) -> None:
 
 def test_an_object_that_goes_meanwhile_is_named_and_left_out(home: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of landing is read, which takes time; the schema is drafted from the other objects."""
-    gone, _ = home.deliver(MONDAY, "a", event("u1")), home.deliver(MONDAY, "b", event("u2"))
-    read = FolderLanding.read
+    path, _ = home.deliver(MONDAY, "a", event("u1")), home.deliver(MONDAY, "b", event("u2"))
+    folder_read = FolderLanding.read
 
-    def late(landing: FolderLanding, name: str) -> bytes:
-        gone.unlink(missing_ok=True)
-        return read(landing, name)
+    def delete_before_read(landing: FolderLanding, name: str) -> bytes:
+        path.unlink(missing_ok=True)
+        return folder_read(landing, name)
 
-    monkeypatch.setattr(FolderLanding, "read", late)
+    monkeypatch.setattr(FolderLanding, "read", delete_before_read)
     folder = home.root / "drafted"
-    assert f"{gone}: No such file" in draft(folder)
+    assert f"{path}: No such file" in draft(folder)
     assert names_by_file(folder) == {"account_created.yaml": "account:created"}
 
 

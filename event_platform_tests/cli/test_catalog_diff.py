@@ -52,9 +52,9 @@ def test_a_catalog_is_compared_with_itself_at_a_revision(repository: Path) -> No
     """Without a checkout; exit code 1 if a change is breaking."""
     folder = str(repository / "in" / "catalog")
     assert "1 change: 1 compatible" in call("diff", folder, "--against", "git:HEAD", code=0)
-    shown = call("diff", folder, "--against", "git:first", code=1)
-    assert "2 changes: 1 breaking, 1 compatible" in shown
-    assert "column p keeps its type" in " ".join(shown.split())
+    output = call("diff", folder, "--against", "git:first", code=1)
+    assert "2 changes: 1 breaking, 1 compatible" in output
+    assert "column p keeps its type" in " ".join(output.split())
     document = json.loads(call("diff", folder, "--against", "git:first", "--json", code=1))
     assert document["breaking"]
     assert document["changes"][0] == {
@@ -98,8 +98,8 @@ def test_changes_are_annotations_of_github(repository: Path, monkeypatch: pytest
 )
 def test_a_catalog_that_cannot_be_read_is_a_usage_error(repository: Path, against: str, reason: str) -> None:
     """With a sentence."""
-    shown = call("diff", str(repository / "in" / "catalog"), "--against", against, code=2)
-    assert reason in " ".join(shown.split())
+    output = call("diff", str(repository / "in" / "catalog"), "--against", against, code=2)
+    assert reason in " ".join(output.split())
 
 
 def test_no_repository_and_no_catalog_then_are_usage_errors(repository: Path, tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_no_repository_and_no_catalog_then_are_usage_errors(repository: Path, tm
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "x")
     write_catalog(folder, {"a": {"title": "a"}})
-    shown = call("diff", str(folder), "--against", "git:HEAD", code=2)
-    assert f"git:HEAD:{folder}/a.yaml: title: [] is not of type" in " ".join(shown.split())
+    output = call("diff", str(folder), "--against", "git:HEAD", code=2)
+    assert f"git:HEAD:{folder}/a.yaml: title: [] is not of type" in " ".join(output.split())
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +139,8 @@ def home(built: World, monkeypatch: pytest.MonkeyPatch) -> World:
 def changed(**properties: Any) -> dict[str, dict[str, Any]]:
     """Return the schemas without the one of accounts, with other properties of lessons."""
     lesson = SCHEMAS["lesson_started"]
-    kept = {name: schema for name, schema in SCHEMAS.items() if name != "account_created"}
-    return kept | {"lesson_started": lesson | {"properties": lesson["properties"] | properties}}
+    schemas = {name: schema for name, schema in SCHEMAS.items() if name != "account_created"}
+    return schemas | {"lesson_started": lesson | {"properties": lesson["properties"] | properties}}
 
 
 def test_a_catalog_that_goes_with_the_lake_passes(home: World, tmp_path: Path) -> None:
@@ -181,17 +181,17 @@ def test_what_a_run_would_fail_on_is_shown_before(home: World, tmp_path: Path) -
         ("answers.id", "long", "string"),
         ("", "rows: 1", ""),
     }
-    shown = " ".join(call("check", str(folder), "--against-lake", code=1).split())
-    assert "a run would fail on 3 columns" in shown
-    assert "x-column: skills_long" in shown
+    output = " ".join(call("check", str(folder), "--against-lake", code=1).split())
+    assert "a run would fail on 3 columns" in output
+    assert "x-column: skills_long" in output
     errors = run_with(home, tmp_path / "fails", other)
     assert (
         "hard: the table has boolean, the catalog says struct<very: boolean, so: boolean>" in errors["lesson_started"]
     )
     wider = changed(device=other["lesson_started"]["properties"]["device"] | {"properties": {"version": NUMBER}})
-    shown = call("check", str(write_catalog(tmp_path / "wider", wider)), "--against-lake", code=0)
-    assert "wider type" in shown
-    assert "no run fails" in shown
+    output = call("check", str(write_catalog(tmp_path / "wider", wider)), "--against-lake", code=0)
+    assert "wider type" in output
+    assert "no run fails" in output
     fixed = changed(hard={**other["lesson_started"]["properties"]["hard"], "x-column": "hard_struct"})
     assert "no run fails" in call("check", str(write_catalog(tmp_path / "fixed", fixed)), "--against-lake", code=0)
     assert run_with(home, tmp_path / "passes", fixed) == {}
@@ -229,9 +229,9 @@ def test_files_beside_the_schemas_are_those_of_the_revision(tmp_path: Path) -> N
     git(tmp_path, "commit", "-m", "first")
     assert json.loads(call("diff", str(folder), "--against", "git:HEAD", "--json", code=0))["changes"] == []
     (folder / "t.csv").write_text("p,name\na,B\n", encoding="utf-8")
-    shown = " ".join(call("diff", str(folder), "--against", "git:HEAD", code=0).split())
-    assert "1 change: 1 back-fill" in shown
-    assert "x-derive.name" in shown
+    output = " ".join(call("diff", str(folder), "--against", "git:HEAD", code=0).split())
+    assert "1 change: 1 back-fill" in output
+    assert "x-derive.name" in output
 
 
 def test_check_runs_functions_without_rows(tmp_path: Path) -> None:
@@ -244,8 +244,8 @@ def test_check_runs_functions_without_rows(tmp_path: Path) -> None:
     write_catalog(tmp_path, {"a": {"title": "a", "properties": {"p": {"type": "string"}}, "x-derive": derive}})
     code = "def fine(frame):\n    return frame['p']\n\ndef broken(frame):\n    return nothing\n"
     (tmp_path / "f.py").write_text(code, encoding="utf-8")
-    shown = call("check", str(tmp_path), code=1)
-    assert shown.splitlines() == [
+    output = call("check", str(tmp_path), code=1)
+    assert output.splitlines() == [
         "a: x-derive.wrong: fails without any rows: ResultError: expected number, got string; cast it",
         "a: x-derive.broken: fails without any rows: NameError: name 'nothing' is not defined",
     ]

@@ -15,7 +15,7 @@ def failed(faults: Mapping[Fault, int], severity: Severity = Severity.WARN, desc
     return Result(passed=False, description=description, severity=severity, faults=faults)
 
 
-def shown(results: Mapping[CheckKey, Result], *, every: bool = False) -> list[str]:
+def check_lines(results: Mapping[CheckKey, Result], *, every: bool = False) -> list[str]:
     """Return the lines of failed checks."""
     with OUT.capture() as captured:
         for part in render_checks(failed_checks(results), every=every):
@@ -33,8 +33,8 @@ def test_a_line_has_the_days_and_the_figures_of_the_worst() -> None:
     """Below it are the likely cause and what to do; a check that passed is not there."""
     thursday = MONDAY + timedelta(days=3)
     passed = {CheckKey("raw_events", "conservation", str(MONDAY)): Result(passed=True, description="")}
-    found = shown(corruption(MONDAY, 3) | corruption(TUESDAY, 7) | corruption(thursday, 5) | passed)
-    assert found == [
+    lines = check_lines(corruption(MONDAY, 3) | corruption(TUESDAY, 7) | corruption(thursday, 5) | passed)
+    assert lines == [
         "ERROR raw_events, corruption_rate on 2025-06-02 to 2025-06-03, 2025-06-05: 7 are corrupt (2025-06-03)",
         f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}",
     ]
@@ -46,7 +46,7 @@ def test_a_hint_is_between_cause_and_remedy() -> None:
         passed=False, description="x", faults={Fault.CONFLICTS: 2}, hints={Fault.CONFLICTS: "2 are a\u202eb"}
     )
     conflicts = {CheckKey("deduplicated_events", "duplicate_rate", str(MONDAY)): result}
-    assert shown(conflicts)[1] == f"  {Fault.CONFLICTS.cause} 2 are a\\u{{202e}}b. {Fault.CONFLICTS.remedy}"
+    assert check_lines(conflicts)[1] == f"  {Fault.CONFLICTS.cause} 2 are a\\u{{202e}}b. {Fault.CONFLICTS.remedy}"
     assert failed_checks(conflicts)[0].as_json()["hint"] == "2 are a\\u{202e}b"
 
 
@@ -76,14 +76,14 @@ def test_errors_come_first_and_then_what_concerns_the_most() -> None:
 def test_ten_are_shown_and_how_many_more_there_are() -> None:
     """Unless all are asked for."""
     results = {CheckKey(f"events/{n:02}", "volume", str(MONDAY)): failed({Fault.TOO_FEW_EVENTS: 1}) for n in range(12)}
-    lines = shown(results)
+    lines = check_lines(results)
     assert sum(line.startswith("WARN ") for line in lines) == 10
     assert lines[-1] == "2 more: event-platform status --all"
-    assert sum(line.startswith("WARN ") for line in shown(results, every=True)) == 12
+    assert sum(line.startswith("WARN ") for line in check_lines(results, every=True)) == 12
 
 
 def test_a_check_of_an_own_asset_has_no_cause() -> None:
     """Nor a day if it is unpartitioned; its text is shown verbatim."""
     results = {CheckKey("mine", "positive", ""): failed({}, description="[red]\x1b[2J of\nlines[/red]")}
-    assert shown(results) == [r"WARN mine, positive: [red]\u{1b}[2J of lines[/red]"]
+    assert check_lines(results) == [r"WARN mine, positive: [red]\u{1b}[2J of lines[/red]"]
     assert failed_checks(results)[0].as_json()["cause"] is None

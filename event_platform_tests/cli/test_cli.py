@@ -55,12 +55,12 @@ def test_checks_of_long_ago_are_named_where_all_are_asked_for(built: World, monk
     """What it costs to judge does not grow with the lake; a line says which days were judged."""
     monkeypatch.setattr("event_platform.cli.status._JUDGED_DAYS", 1)
     line = "Checks are those of 2025-06-03 and later; of every day: event-platform status --all"
-    shown = call("status", code=0).stdout
-    assert line in shown
-    assert "on 2025-06-02" not in shown
-    shown = call("status", "--all", code=3).stdout
-    assert line not in shown
-    assert "ERROR raw_events, corruption_rate on 2025-06-02" in shown
+    output = call("status", code=0).stdout
+    assert line in output
+    assert "on 2025-06-02" not in output
+    output = call("status", "--all", code=3).stdout
+    assert line not in output
+    assert "ERROR raw_events, corruption_rate on 2025-06-02" in output
 
 
 def test_watch_redraws_until_it_is_interrupted(landed: World, monkeypatch: pytest.MonkeyPatch) -> None:

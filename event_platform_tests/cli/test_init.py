@@ -233,9 +233,9 @@ def test_of_two_that_are_equally_good_the_user_chooses_one() -> None:
             for number in range(9)
         ]
     )
-    refused = init()
-    assert refused.exit_code == 2
-    assert "event_uuid: uuid and guid fit equally well; choose one, or take the first with --yes" in refused.output
+    result = init()
+    assert result.exit_code == 2
+    assert "event_uuid: uuid and guid fit equally well; choose one, or take the first with --yes" in result.output
     assert not Path("catalog/envelope.yaml").exists()
     assert init(answer="2\n").exit_code == 0
     assert yaml.safe_load(Path("catalog/envelope.yaml").read_text())["event_uuid"] == "guid"

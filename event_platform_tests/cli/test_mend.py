@@ -50,17 +50,17 @@ def test_the_story(built: World) -> None:
     assert "event-platform mend is due for 1 day, such as 2025-06-02 (3 records)" in call("status")
     assert json.loads(last_line("status", "--json"))["completeness"]["due"]["mend"] == ["2025-06-02"]
 
-    shown = call("mend", "--dry-run")
-    assert "3 records of 1 object on 1 day: 2 would be sound, 1 stay as they are" in shown
-    assert "1748865600000" in shown
-    assert "•••" in shown
-    assert "lovelace" not in shown
-    assert "\x1b" not in shown
+    output = call("mend", "--dry-run")
+    assert "3 records of 1 object on 1 day: 2 would be sound, 1 stay as they are" in output
+    assert "1748865600000" in output
+    assert "•••" in output
+    assert "lovelace" not in output
+    assert "\x1b" not in output
     assert all_rows(built) == before
 
-    done = call("mend")
-    assert "of them mended" in done
-    assert "balanced: nothing is lost, nothing is counted twice" in done
+    mend_output = call("mend")
+    assert "of them mended" in mend_output
+    assert "balanced: nothing is lost, nothing is counted twice" in mend_output
     at_the_end = versions(built)
     assert "nothing to mend" in call("mend", "--dry-run")
     totals = json.loads(last_line("mend", "--json"))

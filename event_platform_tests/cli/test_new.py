@@ -39,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def call(project: Path, *command: str | Path) -> str:
     """Run a program of this environment in the project, as it is set up there, and return what it printed."""
     program, *arguments = command
-    done = subprocess.run(
+    process = subprocess.run(
         [beside_python(str(program)), *arguments],
         cwd=project,
         env={**os.environ, "DAGSTER_HOME": str(project / ".dagster")},
@@ -48,8 +48,8 @@ def call(project: Path, *command: str | Path) -> str:
         check=False,
         timeout=600,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
 
 
 def test_the_tests_of_a_new_project_pass(project: Path) -> None:

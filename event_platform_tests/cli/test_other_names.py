@@ -31,14 +31,14 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def differences(code: int = 1) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the differences of `catalog diff`, by kind and field."""
-    found = json.loads(call("catalog", "diff", "--json", code=code))["differences"]
-    return {(each["finding"], each["path"]): each for each in found}
+    rows = json.loads(call("catalog", "diff", "--json", code=code))["differences"]
+    return {(each["finding"], each["path"]): each for each in rows}
 
 
 def test_what_another_name_brings_is_accepted_with_it(world: World) -> None:
     """Names that differ in case or separators bring their fields; after one rebuild no difference remains."""
-    found = differences()
-    assert list(found) == [
+    proposals = differences()
+    assert list(proposals) == [
         ("like a known name", "Order Completed"),
         ("like a known name", "OrderCompleted"),
         ("like a known name", "order:complted"),
@@ -46,9 +46,11 @@ def test_what_another_name_brings_is_accepted_with_it(world: World) -> None:
         ("new field", "size"),
         ("changed type", "total"),
     ]
-    coupon = found["new field", "coupon"]
+    coupon = proposals["new field", "coupon"]
     assert (coupon["events"], coupon["first"], coupon["names"]) == (1, "2025-06-02", ["Order Completed"])
-    assert found["like a known name", "OrderCompleted"]["action"].startswith("it differs in case and separators alone")
+    assert proposals["like a known name", "OrderCompleted"]["action"].startswith(
+        "it differs in case and separators alone"
+    )
     call("catalog", "accept", code=0)
     assert ("new field", "note") not in differences()
     world.type(MONDAY, TUESDAY)
@@ -117,7 +119,7 @@ def test_names_that_differ_in_an_id_are_one_difference(world: World) -> None:
     """Regardless of their number: none of them becomes a table."""
     world.deliver(TUESDAY, "b.json", *(event(f"i{number}", TUESDAY, f"page:{number}") for number in range(30)))
     world.build(MONDAY, TUESDAY)
-    found = differences()["new name", ""]
-    assert (found["event_type"], found["events"], found["edits"]) == ("page:…", 30, [])
-    assert found["action"].startswith("30 names that differ in an id alone")
+    proposal = differences()["new name", ""]
+    assert (proposal["event_type"], proposal["events"], proposal["edits"]) == ("page:…", 30, [])
+    assert proposal["action"].startswith("30 names that differ in an id alone")
     assert not [each for each in json.loads(call("catalog", "accept", "--json"))["files"] if each["is_new"]]

@@ -75,8 +75,8 @@ def test_a_terminal_shows_a_bar_for_each_step_and_one_for_the_phase(monkeypatch:
     monkeypatch.setattr(progress, "ERR", terminal)
     with show_progress("tasks") as listener:
         listener.begin("loading")
-        for done in (1, 2):
-            listener("raw_events", done, 2)
+        for count in (1, 2):
+            listener("raw_events", count, 2)
         listener.begin("building")
         listener("raw_events", 1, 4)
     assert isinstance(terminal.file, io.StringIO)

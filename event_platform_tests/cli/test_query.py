@@ -114,8 +114,8 @@ def test_maps_are_objects_in_every_form(home: World) -> None:
     sql = "select numbers, counts from events.maps order by n"
     first = {"numbers": {"1": ["/w=="], "2": None}, "counts": {"a": 1, "ü": None}}
     assert rows_of(ask("--json", sql)) == [first, {"numbers": None, "counts": {}}]
-    shown, empty = csv.DictReader(io.StringIO(ask("--csv", sql)))
-    assert {name: json.loads(text) for name, text in shown.items()} == first
+    output, empty = csv.DictReader(io.StringIO(ask("--csv", sql)))
+    assert {name: json.loads(text) for name, text in output.items()} == first
     assert empty == {"numbers": "", "counts": "{}"}
     assert '{"a":1,"ü":null}' in ask(sql)
     assert [row["type"] for row in rows_of(ask("--json", "describe events.maps"))][-2:] == [
@@ -155,10 +155,10 @@ def test_csv_on_a_terminal_is_visible_too(odd: World) -> None:
     command = [sys.executable, "-m", "event_platform", "query", "--csv", "select text from events.odd"]
     subprocess.run(command, env=dict(os.environ), stdout=follower, check=True)
     os.close(follower)
-    shown = os.read(leader, 10_000).decode()
+    output = os.read(leader, 10_000).decode()
     os.close(leader)
-    assert r"\u{1b}[31mred" in shown
-    assert all(line.isprintable() for line in shown.splitlines())
+    assert r"\u{1b}[31mred" in output
+    assert all(line.isprintable() for line in output.splitlines())
 
 
 def test_a_table_shows_a_hundred_rows_and_how_many_more(many: World) -> None:
@@ -279,7 +279,7 @@ def test_an_empty_statement_is_told(home: World, sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "told"),
+    ("sql", "message"),
     [
         ("select * from events.lesson_startd", "no table events.lesson_startd; did you mean events.lesson_started?"),
         ("describe lesson_started", "no table lesson_started; did you mean events.lesson_started?"),
@@ -304,11 +304,11 @@ def test_an_empty_statement_is_told(home: World, sql: str) -> None:
         (f"select {'(' * 50_000}1{')' * 50_000}", "recursion limit exceeded"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(home: World, sql: str, told: str) -> None:
+def test_what_is_wrong_is_told_in_a_line(home: World, sql: str, message: str) -> None:
     """With the names that come near; polars' own errors end with a plan."""
     line = refusal(sql)
     assert line.startswith("Error: the query failed: ")
-    assert told in line
+    assert message in line
 
 
 def test_tables_and_their_columns_are_listed(odd: World) -> None:

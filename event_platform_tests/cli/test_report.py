@@ -53,9 +53,9 @@ def test_a_server_of_the_pages_comes_first(pages: Path, opened: list[str], monke
 
 def test_a_page_that_is_not_there_is_not_opened(pages: Path, opened: list[str]) -> None:
     """The command says what writes it."""
-    found = " ".join(call("report", "--open", "--day", "2025-06-03", code=2).split())
-    assert f"{pages}/2025-06-03.html: there is no such page; event-platform run writes it" in found
-    assert found.endswith("event-platform run --rebuild --from 2025-06-03 --to 2025-06-03")
+    output = " ".join(call("report", "--open", "--day", "2025-06-03", code=2).split())
+    assert f"{pages}/2025-06-03.html: there is no such page; event-platform run writes it" in output
+    assert output.endswith("event-platform run --rebuild --from 2025-06-03 --to 2025-06-03")
     assert opened == []
 
 

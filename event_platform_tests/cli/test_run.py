@@ -24,8 +24,8 @@ pytestmark = pytest.mark.xdist_group("built by run")
 
 def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
     """And status prints the same as one JSON object."""
-    shown = call("run").output
-    assert "balanced: nothing is lost, nothing is counted twice" in shown
+    output = call("run").output
+    assert "balanced: nothing is lost, nothing is counted twice" in output
     totals = status()
     corrupt, *_ = totals.pop("checks")
     assert corrupt == {
@@ -78,14 +78,14 @@ def test_run_loads_what_landed_and_shows_the_totals(landed: World) -> None:
 
 def test_a_failed_check_is_named_with_its_cause_and_ends_a_run_with_3(landed: World) -> None:
     """The worst first. It is no failure where `--warn-only` is asked for."""
-    shown = call("run", code=3).stdout.splitlines()
-    assert [line.split(":")[0] for line in shown if line.startswith(("ERROR ", "WARN "))] == [
+    output = call("run", code=3).stdout.splitlines()
+    assert [line.split(":")[0] for line in output if line.startswith(("ERROR ", "WARN "))] == [
         "ERROR raw_events, corruption_rate on 2025-06-02",
         "WARN deduplicated_events, duplicate_rate on 2025-06-02",
         "WARN unregistered_events, unregistered_names on 2025-06-02",
     ]
-    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}" in shown
-    assert shown[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
+    assert f"  {Fault.MALFORMED_RECORDS.cause} {Fault.MALFORMED_RECORDS.remedy}" in output
+    assert output[-1].endswith("; 3 checks failed (1 error, 2 warnings)")
     landed.deliver(WEDNESDAY, "c", "{broken")
     call("run", "--warn-only", code=0)
 
@@ -162,10 +162,10 @@ def test_a_run_in_which_a_table_fails_says_which_and_builds_the_others(built: Wo
     for entry in log.iterdir():
         entry.write_text("{broken", encoding="utf-8")
     built.deliver(WEDNESDAY, "late", event("late", MONDAY))
-    shown = call("run", code=1).output
-    assert "failed:" in shown
-    assert "events/lesson_started" in shown
-    assert "the totals cannot be counted" in shown
+    output = call("run", code=1).output
+    assert "failed:" in output
+    assert "events/lesson_started" in output
+    assert "the totals cannot be counted" in output
     assert built.events("account_created").height == 2
 
 
@@ -173,9 +173,9 @@ def test_a_run_that_fails_ends_with_1_and_names_the_table(landed: World) -> None
     """Somebody else's table is where an event type's should be; the other types are built."""
     table = landed.event_table("lesson_started")
     write_deltalake(table.uri, pl.DataFrame({"created_date": [MONDAY], "level": [1.5]}), partition_by=["created_date"])
-    shown = call("run", code=1).output
-    assert "1 of 4 assets failed: events/lesson_started." in " ".join(shown.split())
-    assert "events/lesson_started.level: the table has double, the catalog says long." in " ".join(shown.split())
+    output = call("run", code=1).output
+    assert "1 of 4 assets failed: events/lesson_started." in " ".join(output.split())
+    assert "events/lesson_started.level: the table has double, the catalog says long." in " ".join(output.split())
     assert landed.events("account_created").height == 1
     assert pl.read_delta(table.uri)["level"].to_list() == [1.5]
 
@@ -290,8 +290,8 @@ def test_run_shows_the_totals_to_expect_beside_those_of_the_lake(built: World) -
     """If a sample has some, in the form of `status --json`; a total that differs has another sign."""
     truth, totals = built.root / "ground_truth.json", status()
     truth.write_text(json.dumps(totals), encoding="utf-8")
-    shown = call("run").output
-    assert "✓" in shown
-    assert "✗" not in shown
+    output = call("run").output
+    assert "✓" in output
+    assert "✗" not in output
     truth.write_text(json.dumps({**totals, "landed": 9}), encoding="utf-8")
     assert "✗" in call("status").output

@@ -12,7 +12,9 @@ FIRST = date(2025, 1, 1)
 DAYS = [{"created_date": str(FIRST + timedelta(days=number)), "sound": number} for number in range(100)]
 
 
-def shown(days: list[dict[str, object]], wrong: set[str], *, every: bool = False) -> tuple[list[str], list[str]]:
+def table_and_lines(
+    days: list[dict[str, object]], wrong: set[str], *, every: bool = False
+) -> tuple[list[str], list[str]]:
     """Return the days in the table, and the lines below it."""
     parts = list(render_days(days, "By created date", wrong, every=every))
     with OUT.capture() as captured:
@@ -24,7 +26,7 @@ def shown(days: list[dict[str, object]], wrong: set[str], *, every: bool = False
 
 def test_a_long_lake_is_cut_to_two_weeks_and_the_days_that_are_wrong() -> None:
     """A line says how many are not shown; a wrong day among the last is there once."""
-    listed, lines = shown(DAYS, {"2025-01-05", "2025-04-10", "1999-01-01"})
+    listed, lines = table_and_lines(DAYS, {"2025-01-05", "2025-04-10", "1999-01-01"})
     assert listed == ["2025-01-05", *(str(FIRST + timedelta(days=number)) for number in range(86, 100))]
     assert lines == ["85 earlier days not shown: event-platform status --all"]
 
@@ -32,5 +34,5 @@ def test_a_long_lake_is_cut_to_two_weeks_and_the_days_that_are_wrong() -> None:
 @pytest.mark.parametrize(("count", "every"), [(14, False), (100, True), (0, False)])
 def test_nothing_is_cut_from_a_short_lake_nor_where_all_is_asked_for(count: int, every: bool) -> None:
     """Then there is no such line."""
-    listed, lines = shown(DAYS[:count], set(), every=every)
+    listed, lines = table_and_lines(DAYS[:count], set(), every=every)
     assert (len(listed), lines) == (count, [])

@@ -32,9 +32,9 @@ def verify(*arguments: str, code: int = 0) -> str:
 
 def test_the_figures_of_each_day_are_shown(built: World) -> None:
     """As they are counted in the files."""
-    shown = verify()
-    assert ["2025-06-02", "4", "1", "1", "3", "0"] in [line.split() for line in shown.splitlines()]
-    assert "every file exists, and every row is where it should be" in shown
+    output = verify()
+    assert ["2025-06-02", "4", "1", "1", "3", "0"] in [line.split() for line in output.splitlines()]
+    assert "every file exists, and every row is where it should be" in output
     document = json.loads(verify("--json"))
     assert (document["verified"], document["faults"]) == (True, [])
     assert document["by_arrival_date"][0] == {"arrival_date": "2025-06-02", "landed": 6, "corrupt": 1, "faults": 0}
@@ -45,8 +45,8 @@ def test_faults_end_it_with_1_and_the_days(built: World) -> None:
     (file,) = built.event_table("account_created").snapshot().files([TUESDAY])
     Path(file.uri).unlink()
     DeltaTable(built.lake.duplicate_events.uri).delete("created_date = '2025-06-02'")
-    assert "faults in" in (shown := verify(code=1))
-    assert "on 2025-06-02, 2025-06-03. `event-platform run` rebuilds" in " ".join(shown.split())
+    assert "faults in" in (output := verify(code=1))
+    assert "on 2025-06-02, 2025-06-03. `event-platform run` rebuilds" in " ".join(output.split())
     document = json.loads(verify("--json", code=1))
     assert {(fault["table"], fault["day"]) for fault in document["faults"]} >= {
         ("events/account_created", "2025-06-03"),
@@ -60,8 +60,8 @@ def test_days_with_newer_records_are_not_compared(built: World) -> None:
     """A run is building them, or has failed before it built them; `status` shows them as due."""
     built.deliver(TUESDAY, "b", event("new", MONDAY))
     built.load(TUESDAY)
-    shown = CliRunner().invoke(main, ["status", "--verify"])
-    assert (shown.exit_code, "not compared: 2025-06-02, of which newer" in shown.stderr) == (0, True)
+    output = CliRunner().invoke(main, ["status", "--verify"])
+    assert (output.exit_code, "not compared: 2025-06-02, of which newer" in output.stderr) == (0, True)
     assert json.loads(verify("--json"))["not_compared"] == ["2025-06-02"]
     built.build(MONDAY, TUESDAY)
     assert json.loads(verify("--json"))["not_compared"] == []

@@ -59,8 +59,8 @@ def _dbt(folder: Path, code: int) -> dict[str, str]:
     """Build the project, and return the status of each model and test by its name."""
     variables = {"HOME": str(folder / "home"), "DO_NOT_TRACK": "1", "PATH": os.environ["PATH"]}
     command = [str(DBT), "--no-version-check", "build", "--profiles-dir", ".", "--warn-error"]
-    done = subprocess.run(command, cwd=folder / "dbt", env=variables, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
+    process = subprocess.run(command, cwd=folder / "dbt", env=variables, capture_output=True, text=True, check=False)
+    assert process.returncode == code, process.stdout + process.stderr
     results = json.loads((folder / "dbt" / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
     return {each["unique_id"].split(".")[2]: each["status"] for each in results}
 
@@ -76,8 +76,8 @@ def test_names_are_those_of_the_views() -> None:
         warehouse = opened(name)
         source = yaml.safe_load(dbt_files(warehouse, [PLAIN], [], None)["models/sources.yml"])["sources"][0]
         (table,) = source["tables"]
-        found = (*([source["database"]] if "database" in source else []), source["schema"], table["identifier"])
-        assert found == warehouse.view_path(PLAIN)
+        path = (*([source["database"]] if "database" in source else []), source["schema"], table["identifier"])
+        assert path == warehouse.view_path(PLAIN)
         assert [column["name"] for column in table["columns"]] == [
             warehouse.fold(column) for column, _ in PLAIN.columns
         ]

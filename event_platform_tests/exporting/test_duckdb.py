@@ -59,10 +59,10 @@ def test_views_show_the_rows_of_the_tables(
 ) -> None:
     """All of them, structs and lists as well, with the same columns in the order of the catalog."""
     expected = built.lake.found_table(table).snapshot().scan().collect()
-    found = database.sql(f"from {view}").pl()
+    frame = database.sql(f"from {view}").pl()
     assert expected.height
-    assert_frame_equal(found, expected.select(found.columns), check_row_order=False, check_dtypes=False)
-    assert set(found.columns) == set(expected.columns)
+    assert_frame_equal(frame, expected.select(frame.columns), check_row_order=False, check_dtypes=False)
+    assert set(frame.columns) == set(expected.columns)
 
 
 def test_fields_of_objects_are_known_at_any_depth(tmp_path: Path) -> None:

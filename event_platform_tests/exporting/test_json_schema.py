@@ -53,11 +53,11 @@ def judge(files: CatalogFiles, records: Sequence[bytes]) -> tuple[dict[str, list
         open_reader(files.catalog.envelope).read(b"\n".join(records)), files.catalog.envelope, MONDAY, FIRST_DATE
     )
     by_name: dict[str, list[str]] = {}
-    others: list[str] = []
+    other_bodies: list[str] = []
     for body, name, reason in rows.select("body", "event_name", "corruption_reason").iter_rows():
         is_sound = reason is None and name in files.catalog.by_name
-        (by_name.setdefault(name, []) if is_sound else others).append(body)
-    return by_name, others
+        (by_name.setdefault(name, []) if is_sound else other_bodies).append(body)
+    return by_name, other_bodies
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_valid_are_the_events_of_the_sample_without_a_fault(sample: list[bytes])
     """Each sound registered one without rescued values or broken rules; those with are not, nor what is corrupt."""
     files = read_catalog_files(SAMPLE_CATALOG)
     validator = validator_of(files)
-    by_name, others = judge(files, sample)
+    by_name, other_bodies = judge(files, sample)
     invalid = 0
     for name, bodies in by_name.items():
         event_type = files.catalog.by_name[name]
@@ -94,7 +94,7 @@ def test_valid_are_the_events_of_the_sample_without_a_fault(sample: list[bytes])
             invalid += 1
     assert sum(map(len, by_name.values())) > 8_000
     assert invalid > 0
-    parsed = [found for found in map(_parse, others) if found is not None]
+    parsed = [record for record in map(_parse, other_bodies) if record is not None]
     wrong_day = [each for each in parsed if validator.is_valid(each)]
     assert len(parsed) - len(wrong_day) > 5
     assert all(type(each["created_at"]) is int for each in wrong_day)  # what no schema tells: created out of range

@@ -128,13 +128,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 
 def contracts(folder: Path, lake: str = "lake", report_url: str | None = None) -> dict[str, Any]:
     """Return the contracts of a catalog, each of which must be one of the standard."""
-    found = {
+    documents = {
         name: yaml.safe_load(text)
         for name, text in contract_files(read_catalog_files(folder), lake, report_url).items()
     }
-    for contract in found.values():
+    for contract in documents.values():
         VALIDATOR.validate(contract)
-    return found
+    return documents
 
 
 def test_every_type_of_the_sample_has_a_contract() -> None:
@@ -145,8 +145,8 @@ def test_every_type_of_the_sample_has_a_contract() -> None:
 def test_a_contract_says_what_the_catalog_says(tmp_path: Path) -> None:
     """Owner, group, version, freshness, address, page; and its columns."""
     folder = write_catalog(tmp_path, SCHEMAS)
-    found = contracts(folder, "s3://bucket/lake/", "https://reports.example.invalid/q")
-    lesson, account = found["lesson_started.odcs.yaml"], found["account_created.odcs.yaml"]
+    documents = contracts(folder, "s3://bucket/lake/", "https://reports.example.invalid/q")
+    lesson, account = documents["lesson_started.odcs.yaml"], documents["account_created.odcs.yaml"]
     assert lesson["name"] == "lesson:started"
     assert lesson["version"] == "2-1-0"
     assert lesson["description"] == {"purpose": HOSTILE}

@@ -56,9 +56,9 @@ RELATIONS = st.builds(
 )
 
 
-def opened(name: str, **given: str) -> Warehouse:
+def opened(name: str, **options: str) -> Warehouse:
     """Open a warehouse over a lake on S3."""
-    return WAREHOUSES[name](values_of(WAREHOUSES[name], KNOWN, given))
+    return WAREHOUSES[name](values_of(WAREHOUSES[name], KNOWN, options))
 
 
 def statements_for(warehouse: Warehouse, *relations: Relation) -> list[str]:
@@ -68,15 +68,15 @@ def statements_for(warehouse: Warehouse, *relations: Relation) -> list[str]:
 
 def parsed(statement: str, dialect: str) -> Any:
     """Parse one statement; what is known to be beyond sqlglot is only cut into tokens."""
-    (found,) = sqlglot.parse(statement, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)
-    assert not isinstance(found, exp.Command) or NOT_PARSED.match(statement), statement
-    return found
+    (expression,) = sqlglot.parse(statement, dialect=dialect, error_level=sqlglot.ErrorLevel.RAISE)
+    assert not isinstance(expression, exp.Command) or NOT_PARSED.match(statement), statement
+    return expression
 
 
 def created_view(warehouse: Warehouse, relation: Relation) -> exp.Create:
     """Return the statement that creates a view."""
-    found = [parsed(each, warehouse.dialect.name) for each in warehouse.view(relation)]
-    (view,) = (each for each in found if isinstance(each, exp.Create) and each.kind == "VIEW")
+    expressions = [parsed(each, warehouse.dialect.name) for each in warehouse.view(relation)]
+    (view,) = (each for each in expressions if isinstance(each, exp.Create) and each.kind == "VIEW")
     return view
 
 
@@ -163,8 +163,8 @@ def test_names_and_comments_never_become_sql(name: str, relation: Relation) -> N
     assert _selected(created_view(warehouse, relation)) == [warehouse.fold(column) for column, _ in relation.columns]
     comments = {one_line(text)[:1_024] for text in (relation.description, *(text for _, text in relation.columns))}
     values = {folded for value in warehouse.values.values() for folded in (value, warehouse.fold(value))}
-    own = {relation.table, f"{warehouse.values.get('lake')}/{relation.table}", "DELTA_LAKE"}
-    assert texts(statements, name) <= comments | values | own
+    constants = {relation.table, f"{warehouse.values.get('lake')}/{relation.table}", "DELTA_LAKE"}
+    assert texts(statements, name) <= comments | values | constants
 
 
 @pytest.mark.parametrize("name", ["redshift", "snowflake"])

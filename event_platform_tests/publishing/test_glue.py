@@ -70,18 +70,18 @@ def test_a_table_is_described_as_athena_itself_describes_one(lake: Lake, databas
     delta = table.snapshot_to_write().delta
     assert delta is not None
     assert outcomes(database, table) == [Outcome.CREATED]
-    found = described(database, "events_lesson_started")
-    assert found["TableType"] == "EXTERNAL_TABLE"
-    assert found["Parameters"].items() >= {
+    entry = described(database, "events_lesson_started")
+    assert entry["TableType"] == "EXTERNAL_TABLE"
+    assert entry["Parameters"].items() >= {
         ("EXTERNAL", "TRUE"),
         ("table_type", "delta"),
         ("spark.sql.sources.provider", "delta"),
         ("classification", "delta"),
     }
-    assert found["PartitionKeys"] == []
-    storage = found["StorageDescriptor"]
+    assert entry["PartitionKeys"] == []
+    storage = entry["StorageDescriptor"]
     assert storage["Location"] == storage["SerdeInfo"]["Parameters"]["path"] == f"{table.uri}/"
-    assert found["Description"] == LONG
+    assert entry["Description"] == LONG
     comments = {each["Name"]: each["Comment"] for each in storage["Columns"]}
     assert comments["created_date"] == "Day (UTC) on which the event was created"
     assert len(comments["answer"].encode()) <= 255
@@ -98,8 +98,8 @@ def test_every_kind_of_column_has_its_type_in_hives_words(lake: Lake, database: 
     table = lake.event_table(event_type(world, appVersion={"type": "string"}, deep=deep, counts=counts))
     table.snapshot_to_write()
     assert outcomes(database, table) == [Outcome.CREATED]
-    found = columns(database, "events_lesson_started")
-    assert {name: found[name] for name in found if name not in {"event_uuid", "event_name", "event_type"}} == {
+    types = columns(database, "events_lesson_started")
+    assert {name: types[name] for name in types if name not in {"event_uuid", "event_name", "event_type"}} == {
         "created_at": "double",
         "created_datetime": "timestamp",
         "created_date": "date",
@@ -152,7 +152,7 @@ def test_all_tables_of_the_platform_are_registered_once_and_then_left_alone(
     assert set(outcomes(database, *unreachable)) == {Outcome.UNCHANGED}
     assert calls == ["GetTables"]
     assert set(outcomes(database, *tables, from_the_logs=True)) == {Outcome.UNCHANGED}
-    names = {found["Name"] for found in database.client.get_tables(DatabaseName=database.name)["TableList"]}
+    names = {entry["Name"] for entry in database.client.get_tables(DatabaseName=database.name)["TableList"]}
     assert {"raw_events", "corrupt_events", "quality_report", "events_account_created"} < names
     assert names == set(map(glue_name, tables))
 
@@ -182,19 +182,21 @@ def test_a_comment_that_changes_is_changed_there(lake: Lake, database: GlueDatab
     table = lake.event_table(event_type(world))
     table.snapshot_to_write()
     assert outcomes(database, table) == [Outcome.CREATED]
-    kept = {name: described(database, glue_name(table))[name] for name in ("Name", "StorageDescriptor", "TableType")}
-    noted: Any = {**kept, "Parameters": {"owner": "learning"}}
-    database.client.update_table(DatabaseName=database.name, TableInput=noted)
+    required_keys = {
+        name: described(database, glue_name(table))[name] for name in ("Name", "StorageDescriptor", "TableType")
+    }
+    table_input: Any = {**required_keys, "Parameters": {"owner": "learning"}}
+    database.client.update_table(DatabaseName=database.name, TableInput=table_input)
     columns = [
         replace(column, comment="From one to nine" if column.name == "level" else column.comment)
         for column in table.spec.columns
     ]
-    changed = replace(table, spec=replace(table.spec, columns=tuple(columns)))
-    assert outcomes(database, changed) == [Outcome.UPDATED]
-    found = described(database, glue_name(table))
-    assert found["Parameters"]["owner"] == "learning"
-    assert found["Parameters"]["table_type"] == "delta"
-    (level,) = [each for each in found["StorageDescriptor"]["Columns"] if each["Name"] == "level"]
+    changed_table = replace(table, spec=replace(table.spec, columns=tuple(columns)))
+    assert outcomes(database, changed_table) == [Outcome.UPDATED]
+    entry = described(database, glue_name(table))
+    assert entry["Parameters"]["owner"] == "learning"
+    assert entry["Parameters"]["table_type"] == "delta"
+    (level,) = [each for each in entry["StorageDescriptor"]["Columns"] if each["Name"] == "level"]
     assert level["Comment"] == "From one to nine"
 
 
@@ -206,8 +208,8 @@ def test_a_table_that_is_not_there_yet_and_one_that_left_the_catalog_are_left_al
     assert outcomes(database, table) == [Outcome.NO_TABLE_YET]
     table.snapshot_to_write()
     assert outcomes(database, table) == [Outcome.CREATED]
-    others = lake.tables([])
-    assert set(outcomes(database, *others)) == {Outcome.NO_TABLE_YET}
+    platform_tables = lake.tables([])
+    assert set(outcomes(database, *platform_tables)) == {Outcome.NO_TABLE_YET}
     assert columns(database, "events_lesson_started")
 
 
@@ -217,9 +219,9 @@ def test_a_table_of_somebody_else_is_not_replaced(lake: Lake, database: GlueData
     database.client.create_table(DatabaseName=database.name, TableInput=other)
     lake.raw_events.snapshot_to_write()
     lake.quality_report.snapshot_to_write()
-    refused, made = database.register([lake.raw_events, lake.quality_report])
-    assert (refused.outcome, made.outcome) == (Outcome.FAILED, Outcome.CREATED)
-    assert "another table of this name, at s3://elsewhere/raw_events" in refused.reason
+    raw_events, quality_report = database.register([lake.raw_events, lake.quality_report])
+    assert (raw_events.outcome, quality_report.outcome) == (Outcome.FAILED, Outcome.CREATED)
+    assert "another table of this name, at s3://elsewhere/raw_events" in raw_events.reason
     assert described(database, "raw_events")["StorageDescriptor"]["Location"] == "s3://elsewhere/raw_events"
 
 

@@ -33,14 +33,14 @@ def kinesis(kinesis_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> "KinesisC
 @pytest.fixture
 def make_stream(kinesis: "KinesisClient") -> Iterator[Callable[[int], Stream]]:
     """What makes a stream of so many shards; all of them are deleted afterwards, and their records with them."""
-    made = []
+    names = []
 
     def make(shards: int) -> Stream:
-        made.append(new_stream(kinesis, shards))
-        return describe_stream(kinesis, made[-1])
+        names.append(new_stream(kinesis, shards))
+        return describe_stream(kinesis, names[-1])
 
     yield make
-    for name in made:
+    for name in names:
         kinesis.delete_stream(StreamName=name)
 
 

@@ -41,10 +41,10 @@ def fill(stream: Stream, numbers: Iterable[int], shards: int = 1) -> None:
 
 def split(stream: Stream, shard: str) -> None:
     """Split a shard in the middle."""
-    (found,) = (
+    (description,) = (
         each for each in stream.client.list_shards(StreamName=stream.name)["Shards"] if each["ShardId"] == shard
     )
-    first, last = (int(found["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))
+    first, last = (int(description["HashKeyRange"][end]) for end in ("StartingHashKey", "EndingHashKey"))
     stream.client.split_shard(
         StreamName=stream.name, ShardToSplit=shard, NewStartingHashKey=str((first + last) // 2 + 1)
     )
@@ -64,7 +64,7 @@ class Dying(FolderStore):
     With `after`, the last one is still written, and nobody hears of that.
     """
 
-    left: list[int]  # shared by the stores of a consumer
+    writes_left: list[int]  # shared by the stores of a consumer
     after: bool
     written: list[str] = field(default_factory=list)
 
@@ -80,10 +80,10 @@ class Dying(FolderStore):
         return tags[0]
 
     def _count(self, write: Any) -> None:
-        self.left[0] -= 1
-        if self.left[0] > 0 or (self.left[0] == 0 and self.after):
+        self.writes_left[0] -= 1
+        if self.writes_left[0] > 0 or (self.writes_left[0] == 0 and self.after):
             write()
-        if self.left[0] <= 0:
+        if self.writes_left[0] <= 0:
             raise StorageError("killed")
 
 
@@ -112,11 +112,11 @@ def consumer(
 
 def dying(stream: Stream, landing: Path, writes: int, *, after: bool, max_bytes: int) -> Consumer:
     """Return a consumer that is killed at its so-manieth write."""
-    left = [writes]
-    checkpoints = Dying(Path(f"{landing}-checkpoints"), left, after)
+    writes_left = [writes]
+    checkpoints = Dying(Path(f"{landing}-checkpoints"), writes_left, after)
     # Its lease is not renewed, however slow the machine is: each write is one of those that are counted.
     return consumer(
-        stream, Dying(landing, left, after), max_bytes=max_bytes, lease_seconds=3600, checkpoints=checkpoints
+        stream, Dying(landing, writes_left, after), max_bytes=max_bytes, lease_seconds=3600, checkpoints=checkpoints
     )
 
 
@@ -125,7 +125,7 @@ def landed(landing: Path) -> dict[str, list[int]]:
 
     What is in no object's name is checked on the way: a newline ends each record, and the count is right.
     """
-    found: dict[str, list[tuple[int, list[int]]]] = {}
+    objects: dict[str, list[tuple[int, list[int]]]] = {}
     for path in landing.rglob("*.gz"):
         name = _NAME.fullmatch(path.relative_to(landing).as_posix())
         assert name, path
@@ -133,5 +133,5 @@ def landed(landing: Path) -> dict[str, list[int]]:
         assert data.endswith(b"}\n")
         numbers = [json.loads(line)["n"] for line in data.splitlines()]
         assert len(numbers) == int(name["count"])
-        found.setdefault(name["shard"], []).append((int(name["first"]), numbers))
-    return {shard: [n for _, numbers in sorted(objects) for n in numbers] for shard, objects in found.items()}
+        objects.setdefault(name["shard"], []).append((int(name["first"]), numbers))
+    return {shard: [n for _, numbers in sorted(pairs) for n in numbers] for shard, pairs in objects.items()}

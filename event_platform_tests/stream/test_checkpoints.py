@@ -61,26 +61,28 @@ def test_a_shard_whose_consumer_is_silent_is_taken(tmp_path: Path, clock: Simple
     clock.now += 29
     assert other.claim(SHARD) is None
     clock.now += 1
-    taken = other.claim(SHARD)
-    assert taken is not None
-    refused = pytest.raises(OwnershipError, match=r"shardId-000000000000\.json: another consumer has taken this shard")
-    with refused:
+    lease = other.claim(SHARD)
+    assert lease is not None
+    ownership_error = pytest.raises(
+        OwnershipError, match=r"shardId-000000000000\.json: another consumer has taken this shard"
+    )
+    with ownership_error:
         lost.save_position("17", NOW)
-    with refused:
+    with ownership_error:
         lost.renew()
-    with refused:
+    with ownership_error:
         lost.release(ended=True)
-    assert other.read(SHARD)[0] == taken.checkpoint
-    taken.save_position("18", NOW)
+    assert other.read(SHARD)[0] == lease.checkpoint
+    lease.save_position("18", NOW)
     assert other.read(SHARD)[0].sequence_number == "18"
 
 
 def test_of_two_that_begin_at_once_one_gets_the_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other has seen nobody there, and is refused."""
     first, second = asked_by("first", tmp_path), asked_by("second", tmp_path)
-    seen = second.read(SHARD)
+    entry = second.read(SHARD)
     assert first.claim(SHARD) is not None
-    monkeypatch.setattr(second, "read", lambda _shard: seen)
+    monkeypatch.setattr(second, "read", lambda _shard: entry)
     assert second.claim(SHARD) is None
     assert first.read(SHARD)[0].owner == "first"
 

@@ -390,8 +390,8 @@ def _beats(world: World) -> int:
 
 
 def _checkpoints(world: World) -> list[Any]:
-    found = Path(f"{world.environment.landing}-checkpoints").rglob("shardId-*.json")
-    return [json.loads(path.read_text("utf-8")) for path in found]
+    paths = Path(f"{world.environment.landing}-checkpoints").rglob("shardId-*.json")
+    return [json.loads(path.read_text("utf-8")) for path in paths]
 
 
 def _objects(world: World) -> int:

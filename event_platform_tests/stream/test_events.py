@@ -35,11 +35,11 @@ def test_lines_are_numbered_as_in_the_file(file: Path) -> None:
 
 def test_gzip_is_known_by_its_bytes(file: Path) -> None:
     """Of several members, with a line across two of them; larger than what is read at once."""
-    whole = b"".join(
+    content = b"".join(
         b'{"n":%d,"noise":"%s"}\n' % (number, NOISE.randbytes(40).hex().encode()) for number in range(3_000)
     )
-    file.write_bytes(gzip.compress(whole[:100_001]) + gzip.compress(whole[100_001:]))
-    assert [line for _, line in lines_of(file)] == whole.splitlines()
+    file.write_bytes(gzip.compress(content[:100_001]) + gzip.compress(content[100_001:]))
+    assert [line for _, line in lines_of(file)] == content.splitlines()
 
 
 def test_a_broken_gzip_gives_what_is_before_the_break(file: Path) -> None:
@@ -54,17 +54,17 @@ def test_a_broken_gzip_gives_what_is_before_the_break(file: Path) -> None:
 
 def test_a_pipe_says_when_it_has_nothing_more_for_now() -> None:
     """So that pending records are sent, however long the next one takes; half a line waits for its other half."""
-    read, write = os.pipe()
+    read_end, write_end = os.pipe()
     try:
-        os.write(write, b"one\ntwo\nthr")
-        reading = read_lines("pipe", read)
-        found = [next(reading) for _ in range(3)]
-        assert [each and each.line for each in found] == [b"one", b"two", None]
-        os.write(write, b"ee\n")
-        os.close(write)
+        os.write(write_end, b"one\ntwo\nthr")
+        reading = read_lines("pipe", read_end)
+        events = [next(reading) for _ in range(3)]
+        assert [each and each.line for each in events] == [b"one", b"two", None]
+        os.write(write_end, b"ee\n")
+        os.close(write_end)
         assert [each.line for each in reading if each] == [b"three"]
     finally:
-        os.close(read)
+        os.close(read_end)
 
 
 def test_a_line_that_no_stream_takes_is_not_held_in_memory(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,8 +78,8 @@ def records(
     *lines: bytes, path: str = "event_uuid", per_record: int = 1, max_bytes: int = 1000
 ) -> list[tuple[bytes, str]]:
     """Return data and keys of the records of some lines."""
-    given = [Event("", number, line) for number, line in enumerate(lines, start=1)]
-    return [(record.data, record.key) for record in as_records(given, path, per_record, max_bytes) if record]
+    events = [Event("", number, line) for number, line in enumerate(lines, start=1)]
+    return [(record.data, record.key) for record in as_records(events, path, per_record, max_bytes) if record]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_what_has_no_usable_key_is_spread(line: bytes) -> None:
 def test_several_events_share_a_record() -> None:
     """As many as are wanted and as the stream takes, in order, each with its newline."""
     lines = [b"%d" % number * 20 for number in range(8)]
-    found = [data for data, _ in records(*lines, per_record=3)]
-    assert [data.count(b"\n") for data in found] == [3, 3, 2]
-    assert b"".join(found) == b"".join(line + b"\n" for line in lines)
+    contents = [data for data, _ in records(*lines, per_record=3)]
+    assert [data.count(b"\n") for data in contents] == [3, 3, 2]
+    assert b"".join(contents) == b"".join(line + b"\n" for line in lines)
     small = records(*lines, per_record=3, max_bytes=64)
     assert [data.count(b"\n") for data, _ in small] == [2, 2, 2, 2]
     assert all(len(data) + len(key) <= 64 for data, key in small)
@@ -121,6 +121,6 @@ def test_several_events_share_a_record() -> None:
 
 def test_events_that_wait_for_others_are_sent_where_those_are_long_in_coming() -> None:
     """A pause ends the record."""
-    given = [Event("", 1, b"one"), None, Event("", 2, b"two")]
-    found = [record and record.data for record in as_records(given, "", 13, 1000)]
-    assert found == [b"one\n", None, b"two\n"]
+    stream = [Event("", 1, b"one"), None, Event("", 2, b"two")]
+    contents = [record and record.data for record in as_records(stream, "", 13, 1000)]
+    assert contents == [b"one\n", None, b"two\n"]

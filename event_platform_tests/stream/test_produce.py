@@ -58,12 +58,12 @@ def sending(
 ) -> tuple[Producer, list[FailedEvent]]:
     """Send lines to a fake stream, without waiting between tries; return the producer and what failed."""
     stream = Stream(fake, "events", datetime.now(UTC), limit, 24)  # type: ignore[arg-type]
-    failed: list[FailedEvent] = []
-    producer = Producer(stream, rate, failed.append, sleep)
-    given = [Event("file", number, line) for number, line in enumerate(lines, start=1)]
-    for _ in producer.send(as_records(given, "event_uuid", 1, limit)):
+    failures: list[FailedEvent] = []
+    producer = Producer(stream, rate, failures.append, sleep)
+    events = [Event("file", number, line) for number, line in enumerate(lines, start=1)]
+    for _ in producer.send(as_records(events, "event_uuid", 1, limit)):
         pass
-    return producer, failed
+    return producer, failures
 
 
 def numbered(count: int, size: int = 0) -> list[bytes]:
@@ -86,10 +86,10 @@ def test_only_what_was_refused_is_sent_again() -> None:
     """In its order, until it is taken."""
     fake = Fake(lambda call, data: "ProvisionedThroughputExceededException" if call < 3 and b"7" in data else None)
     producer, failed = sending(fake, *numbered(100))
-    refused = [data for data in fake.calls[0] if b"7" in data]
-    assert fake.calls[1:] == [refused, refused]
+    rejected_data = [data for data in fake.calls[0] if b"7" in data]
+    assert fake.calls[1:] == [rejected_data, rejected_data]
     assert not failed
-    assert (producer.totals.events, producer.totals.retries, len(refused)) == (100, 38, 19)
+    assert (producer.totals.events, producer.totals.retries, len(rejected_data)) == (100, 38, 19)
 
 
 def test_what_is_never_taken_is_told_and_stops_nothing() -> None:
@@ -159,16 +159,16 @@ def call(*arguments: str, code: int = 0) -> Result:
     return result
 
 
-def held(kinesis: "KinesisClient", stream: str) -> dict[str, list[bytes]]:
+def records_by_shard(kinesis: "KinesisClient", stream: str) -> dict[str, list[bytes]]:
     """Return what is in each shard of a stream, in its order."""
-    found: dict[str, list[bytes]] = {}
+    records: dict[str, list[bytes]] = {}
     for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
         name = shard["ShardId"]
         place = kinesis.get_shard_iterator(StreamName=stream, ShardId=name, ShardIteratorType="TRIM_HORIZON")
-        found[name] = [
+        records[name] = [
             record["Data"] for record in kinesis.get_records(ShardIterator=place["ShardIterator"])["Records"]
         ]
-    return found
+    return records
 
 
 @needs_kinesis
@@ -190,12 +190,12 @@ class TestWithAStream:
         path.write_bytes(b"\n".join(lines))
         output = call("produce", stream, str(path), "--key", "user").stdout
         assert "120 events sent in 120 records" in output
-        shards = held(kinesis, stream)
+        shards = records_by_shard(kinesis, stream)
         assert sorted(line for shard in shards.values() for line in shard) == sorted(line + b"\n" for line in lines)
         places: dict[str, list[tuple[str, int]]] = {}
-        for shard, found in shards.items():
-            for each in map(json.loads, found):
-                places.setdefault(each["user"], []).append((shard, each["n"]))
+        for shard, records in shards.items():
+            for record in map(json.loads, records):
+                places.setdefault(record["user"], []).append((shard, record["n"]))
         assert all(len({shard for shard, _ in those}) == 1 and those == sorted(those) for those in places.values())
         assert len({shard for those in places.values() for shard, _ in those}) == 3
 
@@ -205,15 +205,23 @@ class TestWithAStream:
         output = call("produce", stream, "--events", "60", "--seed", "7", "--truth", str(truth)).stdout
         landed = json.loads(truth.read_text("utf-8"))["landed"]
         assert f"{landed} events sent in {landed} records" in output
-        once = Counter(line for shard in held(kinesis, stream).values() for line in shard)
+        once = Counter(line for shard in records_by_shard(kinesis, stream).values() for line in shard)
         call("produce", stream, "--events", "60", "--seed", "7", "--per-record", "13")
-        both = [line for shard in held(kinesis, stream).values() for line in b"".join(shard).splitlines(keepends=True)]
+        twice = [
+            line
+            for shard in records_by_shard(kinesis, stream).values()
+            for line in b"".join(shard).splitlines(keepends=True)
+        ]
         assert once.total() == landed
         # Unless the hour has changed in between.
-        assert Counter(both) == once + once or datetime.now(UTC).minute == 0
+        assert Counter(twice) == once + once or datetime.now(UTC).minute == 0
         call("produce", stream, "--events", "60")
-        every = [line for shard in held(kinesis, stream).values() for line in b"".join(shard).splitlines(keepends=True)]
-        assert len(set(every)) > len(set(both)) + 50
+        every = [
+            line
+            for shard in records_by_shard(kinesis, stream).values()
+            for line in b"".join(shard).splitlines(keepends=True)
+        ]
+        assert len(set(every)) > len(set(twice)) + 50
 
     def test_what_could_not_be_sent_is_told_and_kept(
         self, stream: str, kinesis: "KinesisClient", tmp_path: Path
@@ -227,7 +235,7 @@ class TestWithAStream:
         size = len(large) + len("\n") + len("u2")
         assert f"{path}, line 2: not sent: {size:,} bytes: the stream takes 1,048,576 in a record" in output.stderr
         assert failed.read_bytes() == large + b"\n"
-        assert sum(map(len, held(kinesis, stream).values())) == 2
+        assert sum(map(len, records_by_shard(kinesis, stream).values())) == 2
         again = call("produce", stream, str(failed), "--failed", str(failed), code=2)
         assert "would be overwritten" in again.output
         assert failed.read_bytes() == large + b"\n"
@@ -245,14 +253,14 @@ class TestWithAStream:
         try:
             process.stdin.write(b'{"event_uuid":"u1"}\n{"event_uuid":"u2"}\n{"event')
             process.stdin.flush()
-            while not any(held(kinesis, stream).values()):
+            while not any(records_by_shard(kinesis, stream).values()):
                 assert process.poll() is None
                 time.sleep(0.1)
-            arrived = [line for shard in held(kinesis, stream).values() for line in shard]
+            arrived = [line for shard in records_by_shard(kinesis, stream).values() for line in shard]
             assert arrived == [b'{"event_uuid":"u1"}\n{"event_uuid":"u2"}\n']
             process.stdin.close()
             assert process.wait(300) == 0
-            assert b'{"event\n' in [line for shard in held(kinesis, stream).values() for line in shard]
+            assert b'{"event\n' in [line for shard in records_by_shard(kinesis, stream).values() for line in shard]
         finally:
             process.kill()
             process.wait()
@@ -273,15 +281,15 @@ class TestWithAStream:
         (["-", "--seed", "1"], "--seed and --truth need --events"),
     ],
 )
-def test_it_is_clear_what_is_to_be_sent(arguments: list[str], told: str) -> None:
+def test_it_is_clear_what_is_to_be_sent(arguments: list[str], message: str) -> None:
     """Files, or made events; not both, and not neither."""
-    assert told in " ".join(call("produce", "events", *arguments, code=2).output.split())
+    assert message in " ".join(call("produce", "events", *arguments, code=2).output.split())
 
 
 def test_a_record_with_several_events_is_several_events_to_the_platform(world: World) -> None:
     """Also where Firehose puts another newline behind it."""
-    given = [Event("", number, json.dumps(event(f"u{number}")).encode()) for number in range(30)]
-    records = [record for record in as_records(given, "event_uuid", 13, MIB) if isinstance(record, OutgoingRecord)]
+    events = [Event("", number, json.dumps(event(f"u{number}")).encode()) for number in range(30)]
+    records = [record for record in as_records(events, "event_uuid", 13, MIB) if isinstance(record, OutgoingRecord)]
     world.deliver_bytes(MONDAY, "a", b"".join(record.data + b"\n" for record in records))
     world.load(MONDAY)
     assert [len(record.events) for record in records] == [13, 13, 4]

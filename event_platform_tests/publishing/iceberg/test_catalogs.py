@@ -161,23 +161,23 @@ def test_a_catalog_that_does_not_answer_fails_each_table_without_showing_secrets
     assert publication.reason
     with pytest.raises(IcebergError) as raised:
         lessons.catalog.lags([lessons.table])
-    for shown in (publication.reason, str(raised.value), lessons.catalog.name, repr(lessons.catalog)):
-        assert "hidden" not in shown
+    for text in (publication.reason, str(raised.value), lessons.catalog.name, repr(lessons.catalog)):
+        assert "hidden" not in text
 
 
 def test_metadata_that_are_damaged_fail_one_table(tmp_path: Path) -> None:
     """The others are published."""
     setting = f"sql uri=sqlite:///{tmp_path}/catalog.db"
     lessons = published_table(tmp_path / "lake", rows(1), setting)
-    others = published_table(tmp_path / "lake", rows(1), setting, name="events/lesson_finished")
-    for each in (lessons, others):
-        each.append(rows(1))
-        each.publish()
-        each.append(rows(2))
+    finished = published_table(tmp_path / "lake", rows(1), setting, name="events/lesson_finished")
+    for table in (lessons, finished):
+        table.append(rows(1))
+        table.publish()
+        table.append(rows(2))
     write(lessons.iceberg.metadata_location, "")
-    outcomes = [each.outcome for each in lessons.catalog.publish([lessons.table, others.table])]
+    outcomes = [each.outcome for each in lessons.catalog.publish([lessons.table, finished.table])]
     assert outcomes == [Outcome.FAILED, Outcome.CAUGHT_UP]
-    others.require_equal_rows()
+    finished.require_equal_rows()
 
 
 def write(path: str, text: str) -> None:

@@ -42,15 +42,15 @@ def damage(lessons: PublishedTable, pattern: str, kind: str) -> None:
 
 def verify(lessons: PublishedTable) -> Publication:
     """Publish the table as the command does."""
-    (found,) = lessons.catalog.publish([lessons.table], verify=True)
-    return found
+    (publication,) = lessons.catalog.publish([lessons.table], verify=True)
+    return publication
 
 
 def require_readable(lessons: PublishedTable) -> None:
     """Compare the rows that pyiceberg and polars read without the platform."""
     lessons.require_equal_rows()
-    (found,) = by_polars([lessons.iceberg.metadata_location], Store(), Path())
-    assert found.sort("n").select("n").to_dicts() == lessons.delta_rows().select("n").to_dicts()
+    (frame,) = by_polars([lessons.iceberg.metadata_location], Store(), Path())
+    assert frame.sort("n").select("n").to_dicts() == lessons.delta_rows().select("n").to_dicts()
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
@@ -86,18 +86,18 @@ def test_a_run_rebuilds_what_it_cannot_read(lessons: PublishedTable, pattern: st
 
 def test_a_store_that_does_not_answer_is_no_damage(lessons: PublishedTable, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table stays as it is."""
-    location, read = lessons.iceberg.metadata_location, Storage.read
+    location, storage_read = lessons.iceberg.metadata_location, Storage.read
 
     def failing(self: Storage, uri: str, *more: Any) -> bytes:
         if uri.endswith(".avro"):
             raise StorageError("it does not answer")
-        return read(self, uri, *more)
+        return storage_read(self, uri, *more)
 
     file_io._CACHE.clear()
     with monkeypatch.context() as patch:
         patch.setattr(Storage, "read", failing)
-        found = verify(lessons)
-    assert (found.outcome, "it does not answer" in found.reason) == (Outcome.FAILED, True)
+        publication = verify(lessons)
+    assert (publication.outcome, "it does not answer" in publication.reason) == (Outcome.FAILED, True)
     assert lessons.iceberg.metadata_location == location
     assert verify(lessons).outcome is Outcome.UNCHANGED
 

@@ -19,34 +19,40 @@ NOTHING, ALL = timedelta(0), timedelta(days=30)
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> PublishedTable:
+def table_of_sixty(tmp_path_factory: pytest.TempPathFactory) -> PublishedTable:
     """A table with sixty published commits to five days, one of which replaces a day."""
-    many = published_table(tmp_path_factory.mktemp("many"), rows(0))
+    table_of_sixty = published_table(tmp_path_factory.mktemp("many"), rows(0))
     for n in range(60):
         day = n % 5 + 1
-        many.replace(rows(n, day=day), day=day) if n == 30 else many.append(rows(n, day=day))
-        assert many.publish().reason == ""
-    return many
+        table_of_sixty.replace(rows(n, day=day), day=day) if n == 30 else table_of_sixty.append(rows(n, day=day))
+        assert table_of_sixty.publish().reason == ""
+    return table_of_sixty
 
 
-def test_metadata_are_few_after_many_commits(many: PublishedTable) -> None:
+def test_metadata_are_few_after_many_commits(table_of_sixty: PublishedTable) -> None:
     """Twenty snapshots at most with two files each, small manifests that are merged, and the last metadata."""
-    metadata, files = many.iceberg.metadata, many.metadata_files()
+    metadata, files = table_of_sixty.iceberg.metadata, table_of_sixty.metadata_files()
     assert len(metadata.snapshots) <= 20
     assert len(files) <= 2 * 20 + 20 + 11
-    manifests = [each for each in metadata.snapshots[-1].manifests(many.target.io) if each.existing_files_count]
+    manifests = [
+        each for each in metadata.snapshots[-1].manifests(table_of_sixty.target.io) if each.existing_files_count
+    ]
     assert manifests
     named = {each.manifest_list.rpartition("/")[2] for each in metadata.snapshots}
-    named |= {m.manifest_path.rpartition("/")[2] for each in metadata.snapshots for m in each.manifests(many.target.io)}
+    named |= {
+        m.manifest_path.rpartition("/")[2]
+        for each in metadata.snapshots
+        for m in each.manifests(table_of_sixty.target.io)
+    }
     assert {name for name in files if name.endswith(".avro")} == named
-    many.require_equal_rows()
+    table_of_sixty.require_equal_rows()
 
 
-def test_each_snapshot_that_is_kept_can_be_read(many: PublishedTable) -> None:
+def test_each_snapshot_that_is_kept_can_be_read(table_of_sixty: PublishedTable) -> None:
     """As of its version."""
-    for snapshot in many.iceberg.metadata.snapshots:
+    for snapshot in table_of_sixty.iceberg.metadata.snapshots:
         assert snapshot.summary is not None
-        assert str(many.iceberg_rows(snapshot.snapshot_id).height) == snapshot.summary["total-records"]
+        assert str(table_of_sixty.iceberg_rows(snapshot.snapshot_id).height) == snapshot.summary["total-records"]
 
 
 @pytest.fixture
@@ -71,8 +77,8 @@ def vacuum_lake(lessons: PublishedTable, keep: timedelta, *, dry_run: bool = Fal
     def expire(table: Any, time: timedelta) -> list[str]:
         return lessons.catalog.expire(table, time, dry_run=dry_run)
 
-    found = vacuum_all(lake, catalog, keep, dry_run=dry_run, expire=expire)
-    return next(each for each in found if each.table.name == lessons.table.name)
+    results = vacuum_all(lake, catalog, keep, dry_run=dry_run, expire=expire)
+    return next(each for each in results if each.table.name == lessons.table.name)
 
 
 def test_a_vacuum_expires_snapshots_before_it_deletes_their_files(lessons: PublishedTable) -> None:
@@ -128,10 +134,10 @@ def test_a_table_that_cannot_be_published_is_not_vacuumed(
     """Its readers need what Delta has replaced. One that was never published is vacuumed."""
     lessons.replace(rows(7, day=3), day=3)
 
-    def refused(*_: Any) -> None:
+    def fail_layout(*_: Any) -> None:
         raise TableError("lessons: cannot be published")
 
-    monkeypatch.setattr(publish, "layout_of", refused)
+    monkeypatch.setattr(publish, "layout_of", fail_layout)
     monkeypatch.setattr(publish._Publisher, "_current_layout", lambda _: None)
     vacuumed = vacuum_lake(lessons, NOTHING)
     assert "cannot be published" in str(vacuumed.error)

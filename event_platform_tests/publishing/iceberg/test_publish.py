@@ -77,8 +77,8 @@ def test_a_publisher_that_was_killed_is_made_good_by_the_next(
     lessons.require_equal_rows()
     lessons.append(rows(5))
 
-    def unanswered(*given: Any) -> None:
-        commit(*given)
+    def unanswered(*arguments: Any) -> None:
+        commit(*arguments)
         raise CommitStateUnknownException
 
     with monkeypatch.context() as patch:
@@ -94,11 +94,11 @@ def test_of_two_publishers_the_second_starts_over(lessons: PublishedTable, monke
     lessons.append(rows(4))
     first: list[Outcome] = []
 
-    def overtaken(*given: Any) -> Any:
+    def overtaken(*arguments: Any) -> Any:
         if not first:
             first.append(Outcome.FAILED)
             first[0] = other.publish([lessons.table])[0].outcome
-        return commit(*given)
+        return commit(*arguments)
 
     monkeypatch.setattr(SqlCatalog, "commit_table", overtaken)
     assert (lessons.publish().outcome, first) == (Outcome.UNCHANGED, [Outcome.CAUGHT_UP])
@@ -110,14 +110,14 @@ def test_of_two_publishers_the_second_starts_over(lessons: PublishedTable, monke
 def test_no_row_is_doubled_by_two_processes(lessons: PublishedTable) -> None:
     """Both publish while commits go on; each version has one snapshot at most, and the last one has every row."""
     context = multiprocessing.get_context("spawn")
-    others = [context.Process(target=publish_often, args=(lessons.table.storage.root,)) for _ in range(2)]
-    for each in others:
-        each.start()
+    processes = [context.Process(target=publish_often, args=(lessons.table.storage.root,)) for _ in range(2)]
+    for process in processes:
+        process.start()
     for n in range(4, 12):
         lessons.append(rows(n)) if n % 3 else lessons.replace(rows(n, n), day=1)
-    for each in others:
-        each.join()
-        assert each.exitcode == 0
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
     lessons.publish()
     lessons.require_equal_rows()
     versions = [each.summary["delta-version"] for each in lessons.iceberg.metadata.snapshots if each.summary]
@@ -247,22 +247,22 @@ def test_maps_and_short_numbers_are_read(tmp_path: Path) -> None:
     wide = rows(1).to_arrow().append_column("labels", labels).append_column("short", pa.array([7], pa.int16()))
     write_deltalake(lessons.uri, wide, partition_by=["created_date"])
     assert lessons.publish().reason == ""
-    read = lessons.iceberg.scan().to_arrow().to_pylist()
-    assert [(each["labels"], each["short"]) for each in read] == [([("a", 1)], 7)]
+    records = lessons.iceberg.scan().to_arrow().to_pylist()
+    assert [(each["labels"], each["short"]) for each in records] == [([("a", 1)], 7)]
 
 
 def test_ids_that_the_log_gets_later_are_those_of_iceberg(lessons: PublishedTable) -> None:
     """A table of before is published with the ids that it would get; if it gets others, the metadata are rebuilt."""
-    found = {field.name: field.field_id for field in lessons.iceberg.schema().fields}
+    ids = {field.name: field.field_id for field in lessons.iceberg.schema().fields}
     delta = DeltaTable(lessons.uri)
-    assert found == field_ids(with_field_ids(delta.schema()))
-    others = [Field("event_uuid", PrimitiveType("string")), *delta.schema().fields]
-    numbered = with_field_ids(Schema(others))
-    set_schema(lessons, numbered)
+    assert ids == field_ids(with_field_ids(delta.schema()))
+    fields = [Field("event_uuid", PrimitiveType("string")), *delta.schema().fields]
+    schema = with_field_ids(Schema(fields))
+    set_schema(lessons, schema)
     assert lessons.publish().outcome is Outcome.REBUILT
     lessons.require_equal_rows()
-    assert {field.name: field.field_id for field in lessons.iceberg.schema().fields} == field_ids(numbered)
-    set_schema(lessons, Schema([*numbered.fields, Field("more", PrimitiveType("long"))]))
+    assert {field.name: field.field_id for field in lessons.iceberg.schema().fields} == field_ids(schema)
+    set_schema(lessons, Schema([*schema.fields, Field("more", PrimitiveType("long"))]))
     assert lessons.publish().outcome is Outcome.CAUGHT_UP
 
 
@@ -278,19 +278,19 @@ def set_schema(lessons: PublishedTable, schema: Schema) -> None:
 
 def test_a_type_is_widened_and_otherwise_refused_while_old_files_stay(lessons: PublishedTable) -> None:
     """Others go on; with all files replaced, the table is rebuilt."""
-    others = published_table(lessons.table.storage.root, rows(1), name="events/lesson_finished")
+    finished = published_table(lessons.table.storage.root, rows(1), name="events/lesson_finished")
     fields = DeltaTable(lessons.uri).schema().fields
     set_schema(lessons, Schema([*fields, Field("short", PrimitiveType("integer"))]))
     assert lessons.publish().outcome is Outcome.CAUGHT_UP
     set_schema(lessons, Schema([*fields, Field("short", PrimitiveType("long"))]))
     assert lessons.publish().outcome is Outcome.CAUGHT_UP
     set_schema(lessons, Schema([*fields, Field("short", PrimitiveType("string"))]))
-    others.append(rows(1))
-    refused, created = lessons.catalog.publish([lessons.table, others.table])
-    assert created.outcome is Outcome.CREATED
-    assert refused.outcome is Outcome.FAILED
-    assert "short (long, now string)" in refused.reason
-    assert "x-column" in refused.reason
+    finished.append(rows(1))
+    failure, creation = lessons.catalog.publish([lessons.table, finished.table])
+    assert creation.outcome is Outcome.CREATED
+    assert failure.outcome is Outcome.FAILED
+    assert "short (long, now string)" in failure.reason
+    assert "x-column" in failure.reason
     write_deltalake(lessons.uri, rows(8, short="7"), mode="overwrite")
     assert lessons.publish().outcome is Outcome.REBUILT
     lessons.require_equal_rows()

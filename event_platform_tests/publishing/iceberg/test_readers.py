@@ -127,8 +127,8 @@ def check_reader(published: Published, reader: str, folder: Path) -> None:
         pytest.skip(f"no daft: {READERS_PYTHON} is missing; make readers")
     # daft finds columns by their ids alone, and nothing in files of earlier releases.
     names = [name for name in published.rows if (reader, name) != ("daft", "own/old")]
-    found = READERS[reader](published.locations(names), published.store, folder)
-    for name, frame in zip(names, found, strict=True):
+    frames = READERS[reader](published.locations(names), published.store, folder)
+    for name, frame in zip(names, frames, strict=True):
         assert (published.rows[name].height > 0) is (name != "events/payment_order_completed"), name
         assert_same_rows(frame, published.rows[name], SHOWN.get(reader, same))
 
@@ -213,5 +213,5 @@ def test_duckdb_finds_the_tables_by_the_catalog_itself(on_s3: Published) -> None
         options = "type iceberg, authorization_type 'none', access_delegation_mode 'none'"
         connection.execute(f"attach '' as lake ({options}, endpoint '{on_s3.catalog.properties['uri']}')")
         for name, expected in on_s3.rows.items():
-            found = connection.execute(f"from lake.event_platform.{name.replace('/', '_')}").pl()
-            assert_same_rows(found, expected)
+            frame = connection.execute(f"from lake.event_platform.{name.replace('/', '_')}").pl()
+            assert_same_rows(frame, expected)

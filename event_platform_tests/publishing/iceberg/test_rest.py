@@ -15,7 +15,7 @@ def test_a_catalog_that_does_not_answer_is_given_up(world: World, monkeypatch: p
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
         for more in ("", " credential=made:up"):
             catalog = open_iceberg(f"rest uri={uri}{more}", world.lake.storage)
-            (found,) = catalog.publish([world.lake.raw_events])
-            assert found.outcome is Outcome.FAILED
-            assert "Read timed out" in found.reason
-            assert "made:up" not in found.reason
+            (publication,) = catalog.publish([world.lake.raw_events])
+            assert publication.outcome is Outcome.FAILED
+            assert "Read timed out" in publication.reason
+            assert "made:up" not in publication.reason

@@ -61,12 +61,12 @@ class KilledError(BaseException):
 @contextmanager
 def at_step(number: int, *, after: bool, happens: Callable[[], None]) -> Iterator[None]:
     """Have something happen before or after a step of what runs in the context, once."""
-    left = [number]
+    steps_left = [number]
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*arguments: Any) -> Any:
-            left[0] -= 1
-            is_it = left[0] == 0
+            steps_left[0] -= 1
+            is_it = steps_left[0] == 0
             if is_it and not after:
                 happens()
             result = step(*arguments)
@@ -209,8 +209,8 @@ class SameRows(RuleBasedStateMachine):
 
     def assert_published(self) -> None:
         """Publish the table."""
-        (found,) = self.iceberg().publish([self.table])
-        assert found.outcome is not Outcome.FAILED, found.reason
+        (publication,) = self.iceberg().publish([self.table])
+        assert publication.outcome is not Outcome.FAILED, publication.reason
 
     def look(self, *, is_published: bool) -> None:
         """Compare the rows with those of the version that readers of Iceberg see."""
@@ -232,8 +232,8 @@ class SameRows(RuleBasedStateMachine):
             )
         expected = pl.scan_delta(self.table.uri, version=version).collect()
         assert_same_rows(pl.DataFrame(pl.from_arrow(table.scan().to_arrow())), expected, by_pyiceberg)
-        (found,) = by_polars([table.metadata_location.removeprefix("file://")], Store(), self.folder)
-        assert_same_rows(found, expected)
+        (frame,) = by_polars([table.metadata_location.removeprefix("file://")], Store(), self.folder)
+        assert_same_rows(frame, expected)
 
     def loaded(self) -> IcebergTable:
         """Load the table as another process does."""

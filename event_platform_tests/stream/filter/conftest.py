@@ -22,13 +22,13 @@ def stream(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     session = boto3.Session()
     dynamodb, sqs = session.client("dynamodb", REGION), session.client("sqs", REGION)
     queue = sqs.create_queue(QueueName=f"dead-letters-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    found = FilteredStream(dynamodb, sqs, make_table(dynamodb), queue)
-    monkeypatch.setenv("EVENT_PLATFORM_SEEN_TABLE", found.table)
+    filtered_stream = FilteredStream(dynamodb, sqs, make_table(dynamodb), queue)
+    monkeypatch.setenv("EVENT_PLATFORM_SEEN_TABLE", filtered_stream.table)
     monkeypatch.setenv("EVENT_PLATFORM_DEAD_LETTER_QUEUE", queue)
     (tmp_path / "envelope.json").write_bytes(write_envelope(Envelope()))
     monkeypatch.setattr(module, "ENVELOPE_FILE", tmp_path / "envelope.json")
     opened = open_filter.__wrapped__()
-    seen = replace(opened.seen, clock=lambda: found.now)
+    seen = replace(opened.seen, clock=lambda: filtered_stream.now)
     monkeypatch.setattr(module, "open_filter", lambda: replace(opened, seen=seen))
-    yield found
+    yield filtered_stream
     opened.pool.shutdown()

@@ -50,12 +50,12 @@ class FilteredStream:
 
     def letters(self) -> list[dict[str, Any]]:
         """Return the messages of the queue and delete them."""
-        found = []
+        texts = []
         while messages := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                found.append(json.loads(message["Body"]))
+                texts.append(json.loads(message["Body"]))
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return texts
 
 
 def record(number: int, data: bytes, arrived_at: float = NOW) -> dict[str, Any]:

@@ -72,8 +72,8 @@ def test_a_record_of_many_loses_what_is_redelivered(stream: FilteredStream) -> N
         ("b", 1, f"{SHARD}:1"),
     ]
     assert stream.call(record(3, aggregated([A, b'{"event_uuid": null}', C]))) == [b'{"event_uuid": null}\n']
-    (left,) = stream.call(record(4, gzip.compress(A + b"\n" + json.dumps(event("d")).encode())))
-    assert json.loads(gzip.decompress(left or b""))["event_uuid"] == "d"
+    (data,) = stream.call(record(4, gzip.compress(A + b"\n" + json.dumps(event("d")).encode())))
+    assert json.loads(gzip.decompress(data or b""))["event_uuid"] == "d"
 
 
 def test_whatever_cannot_be_read_is_delivered_as_it_is(stream: FilteredStream) -> None:
@@ -144,11 +144,11 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
 @contextmanager
 def dynamodb_that(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[str, list[str]]]:
     """Run a server, and yield its address and the paths that were asked for."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             answer(self)
 
         def log_message(self, *_: Any) -> None:
@@ -158,7 +158,7 @@ def dynamodb_that(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", paths
     finally:
         server.shutdown()
         thread.join()
@@ -184,10 +184,10 @@ def test_nobody_waits_for_a_table_that_does_not_answer(stream: FilteredStream, a
     def be_silent(_: BaseHTTPRequestHandler) -> None:
         released.wait()
 
-    with dynamodb_that(be_silent) as (endpoint, asked):
+    with dynamodb_that(be_silent) as (endpoint, paths):
         at(endpoint)
         assert stream.call(record(1, A), record(2, A), seconds=5) == [A, A]
-        assert asked == []
+        assert paths == []
         assert stream.call(record(1, A), record(2, B), seconds=5.2) == [A, B]
         released.set()
 
@@ -203,7 +203,7 @@ def test_what_is_throttled_is_delivered(stream: FilteredStream, at: Callable[[st
         request.wfile.write(body)
 
     assert stream.call(record(1, A)) == [A]
-    with dynamodb_that(throttle) as (endpoint, asked):
+    with dynamodb_that(throttle) as (endpoint, paths):
         at(endpoint)
         assert stream.call(record(2, A), record(3, A)) == [A, A]
-        assert len(asked) == 2
+        assert len(paths) == 2

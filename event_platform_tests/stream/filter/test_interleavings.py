@@ -156,11 +156,11 @@ def _wrapper(events: list[str]) -> str:
 
 def events_in(objects: list[bytes]) -> list[str]:
     """Return the events of what was delivered."""
-    found = [line for each in objects for line in each.decode().splitlines()]
-    wrapped = [json.loads(line).get("Records") for line in found]
+    lines = [line for each in objects for line in each.decode().splitlines()]
+    wrappers = [json.loads(line).get("Records") for line in lines]
     return [
         each
-        for line, inner in zip(found, wrapped, strict=True)
+        for line, inner in zip(lines, wrappers, strict=True)
         for each in (map(json.dumps, inner) if inner else [line])
     ]
 
@@ -172,12 +172,12 @@ def test_no_event_is_lost(envelope: Envelope, batches: list[list[list[str]]], sc
     """Each has landed, or is in Firehose's error output; dropped ones are in the queue, with survivors elsewhere."""
     stream = Stream(numbered(batches, envelope), envelope, script)
     stream.run()
-    sent = [line for batch in batches for each in batch for line in each]
-    kept = events_in([*stream.landed, *stream.errors])
-    assert {*sent} == {*kept}
+    sent_events = [line for batch in batches for each in batch for line in each]
+    landed_events = events_in([*stream.landed, *stream.errors])
+    assert {*sent_events} == {*landed_events}
     bodies = [*{(letter["record"], letter["number"]): letter["body"] for letter in stream.queued}.values()]
-    for body in {*sent}:
-        assert 0 <= sent.count(body) - kept.count(body) <= bodies.count(body)
+    for body in {*sent_events}:
+        assert 0 <= sent_events.count(body) - landed_events.count(body) <= bodies.count(body)
 
 
 @pytest.mark.parametrize("envelope", [LINES, WRAPPED], ids=["lines", "wrapped"])
@@ -188,9 +188,9 @@ def test_without_faults_each_body_lands_once_or_as_a_conflict(
     """The first body of an id lands once; the others are conflicts, and all of them land, as do whole wrappers."""
     stream = Stream(numbered(batches, envelope), envelope, None, calm=True)
     stream.run()
-    sent = [line for batch in batches for each in batch for line in each]
-    first = {json.loads(line)["event_uuid"]: line for line in reversed(sent)}
-    expected = Counter([*first.values(), *(line for line in sent if line not in first.values())])
+    sent_events = [line for batch in batches for each in batch for line in each]
+    first = {json.loads(line)["event_uuid"]: line for line in reversed(sent_events)}
+    expected = Counter([*first.values(), *(line for line in sent_events if line not in first.values())])
     landed = Counter(events_in(stream.landed))
     assert landed == expected if envelope is LINES else landed >= expected
-    assert len(stream.queued) == len(sent) - landed.total()
+    assert len(stream.queued) == len(sent_events) - landed.total()

@@ -23,17 +23,17 @@ def ids(parts: Parts) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("data", "found", "without_second"),
+    ("data", "event_ids", "without_second"),
     [
         pytest.param(A + b"\n" + B + b"\n" + C + b"\n", ["a", "b", "c", ""], A + b"\n" + C + b"\n", id="lines"),
         pytest.param(A + b"\r\n \n" + B, ["a", "", "b"], A + b"\r\n" + B, id="blanks"),
         pytest.param(A + b'\n{"no": "event"}\n' + C, ["a", "", "c"], A + b"\n" + C, id="corrupt"),
     ],
 )
-def test_lines(data: bytes, found: list[str], without_second: bytes) -> None:
+def test_lines(data: bytes, event_ids: list[str], without_second: bytes) -> None:
     """Each is a part, with its newline."""
     parts = READER.read(data, NOW)
-    assert (ids(parts), parts.without(()), parts.without({1})) == (found, data, without_second)
+    assert (ids(parts), parts.without(()), parts.without({1})) == (event_ids, data, without_second)
 
 
 def test_events_behind_each_other_are_parts() -> None:
