@@ -302,7 +302,7 @@ def test_a_file_that_an_editor_removes_is_no_failure(world: World, monkeypatch: 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["nothing"], "nothing: neither in the catalog nor among the names that arrive"),
+        (["nothing"], "nothing: neither in the catalog nor the name of an arriving event"),
         (["--field", "nothing"], "nothing: no difference at this field"),
         (["order:completed", "--field", "build"], "build: no difference at this field"),
     ],
