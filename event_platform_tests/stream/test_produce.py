@@ -274,7 +274,7 @@ class TestWithAStream:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "give either FILES"),
         (["--events", "5", "-"], "give either FILES"),
