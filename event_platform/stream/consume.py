@@ -22,13 +22,13 @@ from event_platform.stream.reader import Limits, ShardReader
 
 LOG = logging.getLogger(__name__)
 
-#: Between looks for new shards, and for shards without an owner.
+#: Seconds between looks for new shards, and for shards without an owner.
 _LOOK_SECONDS = 10.0
 
-#: Between lines of the log about progress.
+#: Seconds between lines of the log about progress.
 _REPORT_SECONDS = 60.0
 
-#: Between looks at the readers.
+#: Seconds between looks at the readers.
 _TICK_SECONDS = 0.2
 
 
