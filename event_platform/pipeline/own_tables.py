@@ -51,12 +51,12 @@ def write_frame(
             adds.append(write_file(part, target.table_to_write, day))
             rows[day] += part.height
     transactions = {} if made_of is None else made_of.transactions(target)
-    commit, written = TableCommit(target, transactions=transactions), dict[date | None, Written]()
+    commit, outcomes = TableCommit(target, transactions=transactions), dict[date | None, Written]()
     if dates is None:
-        written[None] = commit.replace_table(adds)
+        outcomes[None] = commit.replace_table(adds)
     else:
-        written |= commit.rebuild(dates, adds, dict.fromkeys(dates, target.version + 1)).commit().items()
-    return WriteReport(table, dict(rows), written)
+        outcomes |= commit.rebuild(dates, adds, dict.fromkeys(dates, target.version + 1)).commit().items()
+    return WriteReport(table, dict(rows), outcomes)
 
 
 def _checked_schema(name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> pl.Schema:
@@ -66,8 +66,8 @@ def _checked_schema(name: str, frame: pl.LazyFrame, dates: Collection[date] | No
     except TableError as error:
         raise TableError(f"{name}: {error}") from error
     if dates is not None and schema.get(DATE_COLUMN) != pl.Date:
-        found = f"it is {schema[DATE_COLUMN]}" if DATE_COLUMN in schema else f"there are {', '.join(schema.names())}"
-        raise TableError(f"{name}: expected a Date column {DATE_COLUMN}, which is the partition of each row; {found}")
+        actual = f"it is {schema[DATE_COLUMN]}" if DATE_COLUMN in schema else f"there are {', '.join(schema.names())}"
+        raise TableError(f"{name}: expected a Date column {DATE_COLUMN}, which is the partition of each row; {actual}")
     return schema
 
 

@@ -20,7 +20,7 @@ from event_platform.environment import EnvironmentName
 from event_platform.events.errors import ClusterError, LandingError, SettingError
 from event_platform.lake.lake import Lake
 from event_platform.landing.bucket import BucketLanding
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.storage import Storage
 from event_platform_tests.compute.test_pool import fail, threads_of_polars
@@ -238,7 +238,7 @@ def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch
     storage, landing = open_lake(f"s3://{bucket}/lake").storage, open_landing(f"s3://{bucket}/landing")
     assert isinstance(landing, BucketLanding)
     assert landing.store.options["secret_access_key"] == SECRET_KEY
-    loading = Loading(landing, world.catalog.envelope, world.start_date)
+    loading = ObjectSource(landing, world.catalog.envelope, world.start_date)
     packed = _packed((tuple, ((loading, storage, Lake(storage)),), {}))
     for secret in SECRETS:
         assert secret.encode() not in packed

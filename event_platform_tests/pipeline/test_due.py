@@ -15,7 +15,7 @@ from event_platform.lake.listing import LakeListing
 from event_platform.lake.tables import Table
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.typing.step import UNREGISTERED
 from event_platform_tests.support.comparison import contents
@@ -47,7 +47,7 @@ def test_files_that_come_after_the_listing_are_not_missing(world: World, monkeyp
         return listed
 
     monkeypatch.setattr(Lake, "list_files", list_early)
-    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).every
+    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).all_days
 
 
 def test_files_that_come_while_they_are_listed_are_not_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_files_that_come_while_they_are_listed_are_not_missing(world: World, mon
                 world.build(MONDAY)
 
     monkeypatch.setattr(os, "walk", backwards)
-    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).every
+    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).all_days
     assert seen
 
 
@@ -113,7 +113,7 @@ def test_a_day_is_due_until_every_event_table_has_it(world: World, key: str) -> 
     world.type(MONDAY, keys=[each for each in [*world.catalog.by_key, UNREGISTERED] if each != key])
     world.report(MONDAY)
     found = due_created_dates(world.lake, world.catalog)
-    assert found.every == {MONDAY}
+    assert found.all_days == {MONDAY}
     # A table that never had the day is due by itself, as that of a type that the catalog has since.
     assert found.days == [MONDAY] * (key != "lesson_started")
     world.type(MONDAY, keys=[key])
@@ -157,7 +157,7 @@ def test_corrupt_events_are_due_until_they_are_written(world: World) -> None:
     assert due_arrival_dates(world.lake) == []
     world.deliver(TUESDAY, "b", "{broken")
     with world.pipeline() as context:
-        load(context, Loading(world.landing, world.catalog.envelope, world.start_date), [TUESDAY], 7)
+        load(context, ObjectSource(world.landing, world.catalog.envelope, world.start_date), [TUESDAY], 7)
     assert due_arrival_dates(world.lake) == [TUESDAY]
 
 

@@ -67,11 +67,11 @@ def test_a_search_in_parts_finds_what_one_search_does(world: World) -> None:
             duplicates.spread_keys(lake, f"{folder}/{number}", days, {number: file}, 4)
             for number, file in numbered.items()
         ]
-        parts = [duplicates.shared_in_part(lake, addresses, part, 4) for part in range(4)]
+        parts = [duplicates.shared_keys_in_range(lake, addresses, part, 4) for part in range(4)]
     found = duplicates.shared_of(parts, numbered, others)
     assert len(whole.keys) > 1
     assert sorted(found.keys_in(files)) == sorted(whole.keys)
-    assert {file.path for file in found.others} <= {file.path for file in whole.others}
+    assert {file.path for file in found.other_files} <= {file.path for file in whole.other_files}
     assert sum(len(part) for part in parts) == sum(len(found.keys_in([file])) for file in files)
     assert lake.storage.folders("_scratch") == []
 

@@ -37,16 +37,16 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
     for name, why in plan.failing.items():
         ERR.print(f"{name}: cannot be built: {why}", style="red", soft_wrap=True)
     OUT.print(_sum(plan), soft_wrap=True)
-    if plan.left:
-        day, why = next(iter(plan.left.items()))
-        days = f"{counted(len(plan.left), 'day')}, such as {day} ({why})"
+    if plan.uncompared:
+        day, why = next(iter(plan.uncompared.items()))
+        days = f"{counted(len(plan.uncompared), 'day')}, such as {day} ({why})"
         OUT.print(f"not compared: {days}: event-platform run builds them, with the catalog as it is", soft_wrap=True)
     return 1 if plan.failing else 0
 
 
 def _sum(plan: BackfillPlan) -> str:
     if not plan.tables:
-        every = "every other day" if plan.left else "every day"
+        every = "every other day" if plan.uncompared else "every day"
         found = f"nothing {'else ' if plan.failing else ''}is due: {every} has the rows that the catalog gives it"
         reports = counted(len(plan.reports), "quality report")
         return f"{found}, and {reports} to build: event-platform catalog backfill" if plan.reports else found

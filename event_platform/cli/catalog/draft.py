@@ -21,7 +21,7 @@ from event_platform.events.read_counts import ReadCounts, explain
 from event_platform.events.wording import counted
 from event_platform.events.wrappers import open_reader
 from event_platform.landing.omissions import Omissions
-from event_platform.pipeline.loading.objects import Loading, read_records
+from event_platform.pipeline.loading.objects import ObjectSource, read_records
 from event_platform.pipeline.opening import open_landing
 
 _FIRST_DATE = date(1970, 1, 1)
@@ -107,7 +107,7 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():
         print_warning(str(fault))
-    loading, reader = Loading(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
+    loading, reader = ObjectSource(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
     with show_progress("objects") as listen:
         for number, landed in enumerate(objects, start=1):
             try:

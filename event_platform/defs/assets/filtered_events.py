@@ -67,8 +67,8 @@ def build_filtered_events(
 
 def _reasons_left(report: FilteredReport) -> list[str]:
     """Return why messages stay in the queue."""
-    reasons = [shown(fault, len(fault)) for fault in report.left.values()][:_MOST_NAMED]
-    more = len(report.left) - len(reasons)
+    reasons = [shown(fault, len(fault)) for fault in report.rejected_messages.values()][:_MOST_NAMED]
+    more = len(report.rejected_messages) - len(reasons)
     return [*reasons, *([f"and {more} more messages are left there"] if more else [])]
 
 

@@ -34,7 +34,7 @@ def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choic
     compared with the type that their name belongs to, or will belong to. The cost grows with the event types and with
     their files of thirty days.
     """
-    with _reading(lake.unregistered_events):
+    with _translate_read_errors(lake.unregistered_events):
         names = read_names(lake, files.catalog, choice)
 
     def of_type(event_type: EventType) -> list[Proposal]:
@@ -47,7 +47,7 @@ def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choic
 
 
 @contextmanager
-def _reading(table: Table) -> Iterator[None]:
+def _translate_read_errors(table: Table) -> Iterator[None]:
     """Raise TableError, with the table and the remedy, if one of its files cannot be read."""
     try:
         with translate_errors():
@@ -60,13 +60,13 @@ def _reading(table: Table) -> Iterator[None]:
 
 
 def _of_type(
-    lake: Lake, files: CatalogFiles, event_type: EventType, joining: Sequence[JoiningEvent], broken_share: float
+    lake: Lake, files: CatalogFiles, event_type: EventType, joining_events: Sequence[JoiningEvent], broken_share: float
 ) -> list[Proposal]:
     paths, table = SchemaPaths(event_type, files.documents[event_type.name]), lake.event_table(event_type)
-    with _reading(table):
+    with _translate_read_errors(table):
         arrived = read_arrived(paths, table.snapshot(), broken_share)
     rules = [] if arrived is None else [*propose_rules(paths, arrived, broken_share), *propose_unseen(paths, arrived)]
-    if joining:
+    if joining_events:
         arrived = arrived or Arrived({}, {}, {}, RescuedSample(paths))
-        arrived = with_joining(arrived, paths, files.catalog.envelope.consumed, joining)
+        arrived = with_joining(arrived, paths, files.catalog.envelope.consumed, joining_events)
     return rules if arrived is None else [*propose_fields(paths, arrived, event_type.path_columns), *rules]

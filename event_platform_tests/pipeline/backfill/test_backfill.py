@@ -117,7 +117,7 @@ def test_exactly_the_days_whose_rows_would_differ_are_due(
     assert is_balanced(five)
     assert set(days) <= due(five).reports.keys()
     five.report(*DAYS)
-    assert not due(five).every
+    assert not due(five).all_days
 
 
 def test_what_was_rescued_leaves_rescued_for_its_column(five: World) -> None:
@@ -139,7 +139,7 @@ def test_nothing_is_looked_at_where_the_rules_are_the_same(five: World, monkeypa
     monkeypatch.delattr(RowExaminer, "examine")
     change(five, "lesson_started", lambda schema: schema.update({"description": "…"}))
     monkeypatch.setattr(fingerprint, "release", lambda: "99.0")
-    assert due(five).every == due(five).reports.keys() == {DAYS[-1]}
+    assert due(five).all_days == due(five).reports.keys() == {DAYS[-1]}
     assert due(five).backfills == find.Backfills()
 
 

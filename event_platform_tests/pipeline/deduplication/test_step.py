@@ -9,7 +9,7 @@ import pytest
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.deduplication import step
-from event_platform.pipeline.deduplication.candidates import Shared, may_share, new_shared_keys
+from event_platform.pipeline.deduplication.candidates import SharedKeys, may_share, new_shared_keys
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
@@ -125,7 +125,7 @@ def test_of_uuids_that_rise_nothing_that_arrived_before_is_read(world: World, mo
 
     def noting(
         lake: Lake, dates: list[date], new: list[DataFile], early: list[DataFile], old: list[DataFile]
-    ) -> Shared:
+    ) -> SharedKeys:
         known.append(len(old))
         return new_shared_keys(lake, dates, new, early, old)
 

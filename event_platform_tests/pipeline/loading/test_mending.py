@@ -191,10 +191,10 @@ def test_an_error_in_a_function_stops_nobody_and_is_said(world: World) -> None:
     report = world.load(MONDAY)[MONDAY]
     assert world.raw()["corruption_reason"].drop_nulls().len() == 4
     label = world.catalog.mending.functions[0].label
-    assert report.mended.errors["not_json", label] == 2
-    assert "2025/06/02/12/a.json, record 0: IndexError" in report.mended.first_errors[label]
-    assert [warning.partition(":")[0] for warning in report.mended.warnings] == ["rules"] * 2
-    assert list(report.mended.failed.values()) == [1]
+    assert report.mend_outcome.errors["not_json", label] == 2
+    assert "2025/06/02/12/a.json, record 0: IndexError" in report.mend_outcome.first_errors[label]
+    assert [warning.partition(":")[0] for warning in report.mend_outcome.warnings] == ["rules"] * 2
+    assert list(report.mend_outcome.failed.values()) == [1]
 
 
 def test_rows_of_an_object_that_has_gone_stay_and_are_due_no_more(world: World) -> None:
@@ -204,7 +204,7 @@ def test_rows_of_an_object_that_has_gone_stay_and_are_due_no_more(world: World) 
     path.unlink()
     write_functions(world)
     (report,) = world.load(MONDAY, mend=True).values()
-    assert report.not_mended == 1
+    assert report.unmended_objects == 1
     assert functions_of(world) == [None]
     assert not due_mending(world.lake, world.catalog.mending)
 

@@ -17,7 +17,7 @@ from event_platform.landing.landing import LandedObject
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import Limits, Piece
 from event_platform.pipeline.context import PipelineContext
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.report import raise_unreadable
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.loading.tasks import batches, is_large
@@ -203,7 +203,7 @@ def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
         world.deliver(MONDAY, name, event(name))
     monkeypatch.setattr("event_platform.pipeline.loading.step.load_objects", load_or_die)
     monkeypatch.setattr("event_platform.pipeline.loading.step.is_large", lambda *_: True)
-    loading = Loading(world.landing, world.catalog.envelope, world.start_date)
+    loading = ObjectSource(world.landing, world.catalog.envelope, world.start_date)
     with local_pool(2) as pool:
         reports = load(PipelineContext(world.lake, pool), loading, [MONDAY], 7)
     assert world.raw()["event_uuid"].to_list() == ["a", "b", "c", "e"]

@@ -192,7 +192,7 @@ def test_a_report_is_due_where_more_has_arrived_on_its_day(world: World) -> None
     assert (found.days, list(found.reports)) == ([], [TUESDAY])
     world.report(TUESDAY)
     assert figures(world, TUESDAY)["landed", None, None] == 2
-    assert not due_created_dates(world.lake, world.catalog).every
+    assert not due_created_dates(world.lake, world.catalog).all_days
 
 
 def test_objects_of_a_day_arrive_on_the_days_around_it_in_other_time_zones(tmp_path: Path) -> None:

@@ -106,19 +106,19 @@ def test_a_page_of_a_type_that_is_missing_is_written_again(built: World) -> None
 def test_the_page_of_a_type_follows_its_schema(built: World) -> None:
     """If only personal fields change, only the report of the last day and this page are due."""
     assert "usr_1" in read(built, "types/lesson_started.html")
-    assert not due_created_dates(built.lake, built.catalog).every
+    assert not due_created_dates(built.lake, built.catalog).all_days
     schema = deepcopy(SCHEMAS["lesson_started"])
     schema["properties"]["user"]["x-personal"] = True
     path = built.root / "catalog" / "lesson_started.yaml"
     path.write_text(yaml.safe_dump(schema, sort_keys=False), encoding="utf-8")
     due, before = due_created_dates(built.lake, built.catalog), pages(built)
     assert due.reports == {TUESDAY: "the schema of lesson_started changed since its page was drawn"}
-    assert due.every == {TUESDAY}
+    assert due.all_days == {TUESDAY}
     built.report(TUESDAY)
     assert "usr_1" not in read(built, "types/lesson_started.html")
     changed = {name for name, written in pages(built).items() if written != before[name]}
     assert changed == {"index.html", f"{TUESDAY}.html", "types/lesson_started.html"}
-    assert not due_created_dates(built.lake, built.catalog).every
+    assert not due_created_dates(built.lake, built.catalog).all_days
 
 
 def test_a_run_that_is_killed_before_the_commit_leaves_the_day_due(
@@ -192,7 +192,7 @@ def test_two_reports_at_once_lose_nothing(built: World) -> None:
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(built.report, days))
     assert history(built, MONDAY, WEDNESDAY) == summed(built)
-    assert not due_created_dates(built.lake, built.catalog).every
+    assert not due_created_dates(built.lake, built.catalog).all_days
 
 
 def test_days_that_only_the_calendar_shows_are_judged_once(built: World, monkeypatch: pytest.MonkeyPatch) -> None:

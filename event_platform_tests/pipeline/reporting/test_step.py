@@ -189,7 +189,7 @@ def test_a_report_is_due_where_the_schema_of_what_has_drifted_was_fixed(world: W
     world.deliver(TUESDAY, "a", event("l2", TUESDAY, "lesson:started", user="usr_1"))
     world.build(MONDAY, TUESDAY)
     assert ("unknown_field", "lesson:started", "extra") in figures(world, MONDAY)
-    assert not due_created_dates(world.lake, world.catalog).every
+    assert not due_created_dates(world.lake, world.catalog).all_days
     lesson = SCHEMAS["lesson_started"]
     fixed = {**lesson, "properties": {**lesson["properties"], "extra": {"type": "integer"}}}
     write_catalog(world.root / "catalog", {"lesson_started": fixed})
@@ -201,7 +201,10 @@ def test_a_report_is_due_where_the_schema_of_what_has_drifted_was_fixed(world: W
         assert (found.days, sorted(found.reports)) == ([], due)
         world.report(*due)
         found = due_created_dates(world.lake, world.catalog)
-        assert (found.reports, found.every) == ({}, set() if rebuild else {MONDAY})  # its rows have a column to go to
+        assert (found.reports, found.all_days) == (
+            {},
+            set() if rebuild else {MONDAY},
+        )  # its rows have a column to go to
     drift = ("unknown_field", "rescued_field")
     assert not [figure for figure in figures(world, MONDAY) if figure[0] in drift]
 
@@ -218,7 +221,7 @@ def test_a_report_is_due_where_a_table_that_it_counts_was_made_again(world: Worl
         "quality_report: due on 1 day, such as 2025-06-02 (its tables, or the fields of the catalog, changed since)"
     ]
     world.report(MONDAY)
-    assert not due_created_dates(world.lake, world.catalog).every
+    assert not due_created_dates(world.lake, world.catalog).all_days
 
 
 def test_a_report_whose_table_is_gone_is_due(world: World) -> None:

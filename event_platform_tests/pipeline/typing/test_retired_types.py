@@ -129,7 +129,7 @@ def test_a_type_that_comes_back_has_its_events_again(retired: World, tmp_path: P
         retired.load(MONDAY)
         rebuild(retired)
     come_back(retired)
-    assert due_created_dates(retired.lake, retired.catalog).every == {MONDAY, TUESDAY}
+    assert due_created_dates(retired.lake, retired.catalog).all_days == {MONDAY, TUESDAY}
     retired.type(MONDAY, TUESDAY)
     retired.report(MONDAY, TUESDAY)
     found = books(retired)

@@ -17,7 +17,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.pipeline.sizing import Sizing
-from event_platform.pipeline.typing.report import TypedReport
+from event_platform.pipeline.typing.report import TypingReport
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, write_catalog
 
@@ -54,7 +54,7 @@ def two(world: World) -> World:
     return world
 
 
-def failed(reports: dict[str, TypedReport]) -> dict[str, str]:
+def failed(reports: dict[str, TypingReport]) -> dict[str, str]:
     """Return the errors by type."""
     return {key: report.error for key, report in reports.items() if report.error}
 

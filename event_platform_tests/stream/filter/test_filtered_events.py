@@ -304,7 +304,7 @@ def test_two_runs_at_once_take_each_event_once(here: FilteredWorld, monkeypatch:
 def test_a_writer_in_between_is_a_conflict_and_no_double(here: FilteredWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the table was looked at before it committed."""
     here.send(letter(1))
-    known: Callable[..., Any] = filtered._known
+    known: Callable[..., Any] = filtered._existing_keys
     others = iter([True])
 
     def meanwhile(*arguments: Any) -> Any:
@@ -314,7 +314,7 @@ def test_a_writer_in_between_is_a_conflict_and_no_double(here: FilteredWorld, mo
             here.take()
         return found
 
-    monkeypatch.setattr(filtered, "_known", meanwhile)
+    monkeypatch.setattr(filtered, "_existing_keys", meanwhile)
     here.take()
     assert (here.keys, here.messages) == ([(f"{SHARD}:1", 0), (f"{SHARD}:2", 0)], 0)
 
