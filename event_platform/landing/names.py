@@ -29,9 +29,9 @@ def is_utf8(name: str) -> bool:
 
 def printable(text: str) -> str:
     """Return a name or a message as it can be shown: control characters and bytes that are not UTF-8 are escaped."""
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     byte = ord(character) - _SURROGATES
     return f"\\x{byte:02x}" if 0 <= byte <= _LAST_BYTE else character.encode("unicode_escape").decode()

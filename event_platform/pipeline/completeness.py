@@ -140,4 +140,4 @@ def _redeliveries_in(queue: Queue) -> int | str:
         state = queue.state()
     except StorageError as error:
         return str(error)
-    return state.waiting + state.received
+    return state.waiting_messages + state.received_messages

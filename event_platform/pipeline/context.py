@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from event_platform.compute.tasks import Parts, Progress, run_tasks
+from event_platform.compute.tasks import Progress, TaskSplit, run_tasks
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
 
@@ -37,9 +37,9 @@ class PipelineContext:
         *,
         small: bool = False,
         large: bool = False,
-        parts: Parts[T] | None = None,
+        split: TaskSplit[T] | None = None,
     ) -> list[T]:
         """Run the tasks of a step (see `compute.tasks.run_tasks`)."""
         return run_tasks(
-            self.executor, function, arguments, self.progress, label, small=small, large=large, parts=parts
+            self.executor, function, arguments, self.progress, label, small=small, large=large, split=split
         )

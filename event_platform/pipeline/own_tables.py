@@ -12,7 +12,7 @@ from event_platform.lake.derived import MadeOf
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.lake import Lake
 from event_platform.lake.schemas import to_delta
-from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.lake.table_commit import CommitResult, TableCommit
 from event_platform.lake.tables import Table
 
 #: The partition column.
@@ -28,7 +28,7 @@ class WriteReport:
 
     table: Table
     rows: dict[date | None, int]
-    written: dict[date | None, Written]
+    written: dict[date | None, CommitResult]
 
 
 def write_frame(
@@ -51,7 +51,7 @@ def write_frame(
             adds.append(write_file(part, target.table_to_write, day))
             rows[day] += part.height
     transactions = {} if made_of is None else made_of.transactions(target)
-    commit, outcomes = TableCommit(target, transactions=transactions), dict[date | None, Written]()
+    commit, outcomes = TableCommit(target, transactions=transactions), dict[date | None, CommitResult]()
     if dates is None:
         outcomes[None] = commit.replace_table(adds)
     else:

@@ -13,7 +13,7 @@ import pytest
 
 from bench.local_servers import free_port
 from event_platform.compute import dask as module
-from event_platform.compute.dask import _digest, _open_storage, _packed, cluster, versions
+from event_platform.compute.dask import _digest, _open_storage, _pickle_call, cluster, versions
 from event_platform.compute.executor import open_executor
 from event_platform.compute.tasks import counting_cpu_time, run_tasks
 from event_platform.environment import EnvironmentName
@@ -239,7 +239,7 @@ def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch
     assert isinstance(landing, BucketLanding)
     assert landing.store.options["secret_access_key"] == SECRET_KEY
     loading = ObjectSource(landing, world.catalog.envelope, world.start_date)
-    packed = _packed((tuple, ((loading, storage, Lake(storage)),), {}))
+    packed = _pickle_call((tuple, ((loading, storage, Lake(storage)),), {}))
     for secret in SECRETS:
         assert secret.encode() not in packed
     monkeypatch.setattr("event_platform.compute.dask._prepare", lambda: None)  # it would prepare this process

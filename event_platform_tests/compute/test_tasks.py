@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from event_platform.compute.pool import LocalPool, local_pool
-from event_platform.compute.tasks import Parts, counting_cpu_time, run_tasks
+from event_platform.compute.tasks import TaskSplit, counting_cpu_time, run_tasks
 from event_platform.events.errors import PanicError, WorkerError
 from event_platform.lake.files import DataFile
 
@@ -128,7 +128,7 @@ def die(_: list[DataFile]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-PARTS = Parts[list[str]](
+PARTS = TaskSplit[list[str]](
     lambda folder, names, deadly, times: [
         (folder, half, deadly, times) for half in (names[: len(names) // 2], names[len(names) // 2 :]) if len(names) > 1
     ],

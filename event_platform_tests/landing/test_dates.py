@@ -12,7 +12,7 @@ import pytest
 
 from event_platform.lake.ledger import deliveries
 from event_platform.landing import dates, landing
-from event_platform.landing.bucket import _PAST, BucketLanding
+from event_platform.landing.bucket import _CACHE, BucketLanding
 from event_platform.landing.dates import arrival_date_in, date_in, is_past
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
@@ -147,7 +147,7 @@ def test_a_day_of_another_time_zone_is_in_the_folders_of_two(tmp_path: Path, buc
 @pytest.fixture
 def listings(bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listings]:
     """The requests that list, with the AWS variables set so that they are counted."""
-    _PAST.clear()
+    _CACHE.clear()
     with faulty_s3(s3_endpoint) as proxy:
         use_s3(monkeypatch, proxy.endpoint)
         yield Listings(proxy)

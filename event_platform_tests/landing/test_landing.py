@@ -78,7 +78,7 @@ def test_the_first_date_in_a_path_is_the_day_of_arrival(place: Place, name: str)
     """Firehose's prefix yyyy/MM/dd[/HH], wherever it is and whatever is below it."""
     place.fill(name)
     (landed,) = place.landing.list_objects([MONDAY])
-    assert (landed.name, landed.arrival_date, landed.dated) == (name, MONDAY, True)
+    assert (landed.name, landed.arrival_date, landed.has_date) == (name, MONDAY, True)
     assert place.names([TUESDAY]) == []
 
 
@@ -90,7 +90,7 @@ def test_a_path_without_a_date_is_listed_on_any_day(place: Place, name: str) -> 
     """The ledger may know it under an earlier day than its last change: the listing cannot leave it out."""
     place.fill(name)
     (landed,) = place.landing.list_objects([MONDAY])
-    assert (landed.name, landed.dated) == (name, False)
+    assert (landed.name, landed.has_date) == (name, False)
     assert place.names() == [name]
 
 

@@ -299,8 +299,8 @@ def test_libraries_are_imported_where_such_an_object_is_read() -> None:
 def test_every_format_says_what_is_read_of_it_and_is_told_before_text(form: Format) -> None:
     """In the words of the documentation; unsupported formats have a remedy."""
     is_read = form.unpack or form.rows or form in {ZIP, FORMATS[-1]}
-    assert bool(form.reads) == bool(form.damaged) == bool(is_read)
-    assert form.told_by
+    assert bool(form.reads) == bool(form.damage_result) == bool(is_read)
+    assert form.signature
     assert is_read or form.remedy
 
 

@@ -38,4 +38,4 @@ def test_a_sample_is_of_the_objects_that_stay(world: World, monkeypatch: pytest.
         return read(landing, name)
 
     monkeypatch.setattr(FolderLanding, "read", late)
-    assert [each.landed.name for each in sample(world.landing, Omissions())] == ["2025/06/02/12/b"]
+    assert [each.landed_object.name for each in sample(world.landing, Omissions())] == ["2025/06/02/12/b"]

@@ -113,7 +113,7 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
             try:
                 content = opened.read(landed.name)
             except UnreadableError as error:
-                if not opened.is_gone(landed.name):
+                if not opened.is_deleted(landed.name):
                     raise
                 print_warning(str(error))
                 continue

@@ -25,7 +25,7 @@ from event_platform.lake.files import DataFile, in_batches
 from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import TableCommit, Written, adds_of
+from event_platform.lake.table_commit import CommitResult, TableCommit, adds_of
 from event_platform.pipeline.compaction.step import compact
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
@@ -53,8 +53,8 @@ class DeduplicationReport:
 
     unique: int
     kinds: Counter[str]
-    unique_written: Written
-    duplicates_written: Written
+    unique_written: CommitResult
+    duplicates_written: CommitResult
 
 
 class _Targets(NamedTuple):
@@ -108,7 +108,7 @@ def _deduplicate(
         adds: list[AddAction],
         compaction: list[AddAction | RemoveAction],
         transactions: Mapping[str, int],
-    ) -> dict[date, Written]:
+    ) -> dict[date, CommitResult]:
         changes = TableCommit(target, transactions=transactions)
         changes.rebuild(rebuilt, adds_of(rebuilt, adds), versions, fingerprint)
         return changes.append(appended, [*adds_of(appended, adds), *compaction], versions).commit()

@@ -20,7 +20,7 @@ from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.registry import FILTERED_EVENTS
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.lake.table_commit import CommitResult, TableCommit
 from event_platform.pipeline.compaction.step import compact
 from event_platform.pipeline.context import PipelineContext
 from event_platform.storage.queue import BATCH, THREADS, Queue
@@ -46,7 +46,7 @@ _KEY, _ARRIVED_AT = FILTERED_EVENTS.primary_key, "arrived_at"
 class FilteredReport:
     """The events taken from the queue."""
 
-    written: dict[date, Written] = field(default_factory=dict)  # by arrival date
+    written: dict[date, CommitResult] = field(default_factory=dict)  # by arrival date
     events: Counter[date] = field(default_factory=Counter)  # new ones
     rejected_messages: dict[str, str] = field(default_factory=dict)  # by id: why a message stays in the queue
 
@@ -57,7 +57,7 @@ def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date])
     Raises StorageError if the queue does not answer; earlier commits stay.
     """
     version = context.lake.filtered_events.snapshot_to_write().version
-    report = FilteredReport(dict.fromkeys(dates, Written(version, version)))
+    report = FilteredReport(dict.fromkeys(dates, CommitResult(version, version)))
     while messages := _receive(queue):
         rows, receipts = _read_messages(queue, messages, report)
         if not receipts:

@@ -18,7 +18,7 @@ from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import TableCommit, Written, adds_of
+from event_platform.lake.table_commit import CommitResult, TableCommit, adds_of
 
 #: Number of files of a day from which on it is rebuilt instead of appended to: each file costs readers a request or
 #: two.
@@ -30,7 +30,7 @@ class CorruptReport:
     """The corrupt records of one arrival date, by reason."""
 
     reasons: Counter[str]
-    written: Written
+    written: CommitResult
 
 
 def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:

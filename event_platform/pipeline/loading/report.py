@@ -7,7 +7,7 @@ from datetime import date
 
 from event_platform.events.errors import UnreadableError
 from event_platform.events.mending.outcome import MendOutcome
-from event_platform.lake.table_commit import Written
+from event_platform.lake.table_commit import CommitResult
 from event_platform.pipeline.loading.record_writer import LoadError, LoadResult
 
 #: Objects that an error names.
@@ -18,7 +18,7 @@ _MAX_NAMED = 5
 class RawReport:
     """The outcome of loading for one arrival date."""
 
-    written: Written
+    written: CommitResult
     objects: int = 0  # read now
     known_objects: int = 0  # in the ledger already
     replaced_objects: int = 0  # read now because they changed

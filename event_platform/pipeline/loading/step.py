@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from deltalake.transaction import AddAction
 
-from event_platform.compute.tasks import Parts
+from event_platform.compute.tasks import TaskSplit
 from event_platform.events.errors import WorkerError
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.files import DataFile, added_file, remove_action, scan_files
@@ -18,7 +18,7 @@ from event_platform.lake.foreign import altered_dates, damaged_files
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import Delivery, deliveries, empty_object_id
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.lake.table_commit import CommitResult, TableCommit
 from event_platform.landing.landing import LandedObject
 from event_platform.pipeline.compaction.step import compact
 from event_platform.pipeline.context import PipelineContext
@@ -111,7 +111,7 @@ def _commit(
     reports: dict[date, RawReport],
     window_days: int,
     source: ObjectSource,
-) -> dict[date, Written]:
+) -> dict[date, CommitResult]:
     """Commit the loaded records and the due created_dates downstream, which are added to the reports."""
     snapshot, changed_objects, zone = plan.snapshot, plan.delivery.changed, source.landing.zone
     stale, replacement_adds = _rewrite_stale_files(context, plan)
@@ -164,7 +164,7 @@ def _load_objects(
     lake = context.lake.to_write(plan.snapshot)
     tasks = [(lake, source, sizing, objects) for objects in groups]
     large = is_large((landed_object for objects in groups for landed_object in objects), sizing)
-    return context.run_tasks(load_objects, tasks, "raw_events", small=not large, large=large, parts=_TASK_SPLIT)
+    return context.run_tasks(load_objects, tasks, "raw_events", small=not large, large=large, split=_TASK_SPLIT)
 
 
 def _halves(lake: Lake, source: ObjectSource, sizing: Sizing, objects: list[LandedObject]) -> list[tuple[Any, ...]]:
@@ -177,7 +177,7 @@ def _unreadable_result(task: tuple[Any, ...], error: WorkerError) -> LoadResult:
     return LoadResult(landed_object.arrival_date, unreadable={landed_object.name: error})
 
 
-_TASK_SPLIT = Parts(_halves, _unreadable_result)
+_TASK_SPLIT = TaskSplit(_halves, _unreadable_result)
 
 
 def _without_unreadable(delivery: Delivery, results: Iterable[LoadResult]) -> Delivery:
@@ -202,7 +202,7 @@ def _reports(plan: _Plan, results: Collection[LoadResult], dates: Sequence[date]
     )
     reports = {
         day: RawReport(
-            Written(version, version),
+            CommitResult(version, version),
             objects=due[day],
             known_objects=known[day],
             replaced_objects=changed[day],

@@ -17,7 +17,7 @@ from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.lake.ledger import has_other_zones
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.lake.table_commit import CommitResult, TableCommit
 from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import cpu_seconds
@@ -42,7 +42,7 @@ class QualityReport:
     created_date: date
     figures: pl.DataFrame  # figure, event_name, label, value
     page: WrittenPage
-    written: Written
+    written: CommitResult
     findings: Sequence[Finding]  # of the checks
 
 

@@ -10,7 +10,7 @@ from deltalake.transaction import AddAction
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.files import DataFile
-from event_platform.lake.table_commit import ConflictError, TableCommit, Written
+from event_platform.lake.table_commit import CommitResult, ConflictError, TableCommit
 from event_platform.pipeline.typing.tasks import TypedFile
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
@@ -26,7 +26,7 @@ class TypingReport:
     transient: bool = False  # the error is the storage's
     conflict: bool = False
     results: list[TypedFile] = field(default_factory=list)
-    written: dict[date, Written] = field(default_factory=dict)
+    written: dict[date, CommitResult] = field(default_factory=dict)
     retyped: list[str] = field(default_factory=list)  # columns that got a wider type: every day was rebuilt
 
     @classmethod

@@ -83,7 +83,7 @@ class FilteredWorld(World):
     def messages(self) -> int:
         """How many messages are in the queue."""
         state = Queue(self.stream.queue, "QUEUE").state()
-        return state.waiting + state.received
+        return state.waiting_messages + state.received_messages
 
     @property
     def keys(self) -> list[tuple[str, int]]:
