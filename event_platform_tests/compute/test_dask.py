@@ -180,12 +180,12 @@ def test_a_scheduler_that_comes_back_is_found_by_the_next_task(dask: DaskCluster
 
 def test_a_worker_with_other_versions_does_nothing(running: DaskCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reports the versions, whenever it joins."""
-    here = versions()
-    monkeypatch.setattr("event_platform.compute.dask.versions", lambda: {**here, "polars": "9.9"})
+    driver_versions = versions()
+    monkeypatch.setattr("event_platform.compute.dask.versions", lambda: {**driver_versions, "polars": "9.9"})
     with cluster(running.address) as executor, pytest.raises(SettingError) as failure:
         executor.submit(uuid.uuid4).result()
     assert "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine" in str(failure.value)
-    assert f"{platform.node()} has polars {here['polars']}, the driver 9.9" in str(failure.value)
+    assert f"{platform.node()} has polars {driver_versions['polars']}, the driver 9.9" in str(failure.value)
 
 
 def test_code_that_was_changed_is_another_version(tmp_path: Path) -> None:

@@ -140,10 +140,10 @@ def test_on_s3_a_day_can_be_the_name_of_an_object_too(bucket: str) -> None:
 def test_s3_pages_are_read_to_the_end(bucket: str) -> None:
     """Pages of objects and pages of folders."""
     place = _s3(bucket)
-    others = [f"{year}/06/02/a" for year in range(2000, 2000 + KEYS_ON_A_PAGE)]
+    names = [f"{year}/06/02/a" for year in range(2000, 2000 + KEYS_ON_A_PAGE)]
     day = [f"2025/06/02/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)]
-    place.fill(*others, *day, "x", "y", "z")
-    assert place.names() == sorted([*others, *day, "x", "y", "z"])
+    place.fill(*names, *day, "x", "y", "z")
+    assert place.names() == sorted([*names, *day, "x", "y", "z"])
     assert place.names([MONDAY]) == sorted([*day, "x", "y", "z"])
 
 
@@ -322,9 +322,9 @@ def test_names_of_control_characters_are_read(place: Place, name: str) -> None:
     place.put(name, b"content")
     assert place.names([MONDAY]) == [name]
     assert place.landing.read(name) == b"content"
-    with pytest.raises(LandingError) as gone:
+    with pytest.raises(LandingError) as failure:
         place.landing.read(f"{name}-gone")
-    assert str(gone.value).isprintable()
+    assert str(failure.value).isprintable()
 
 
 def link(place: Path, target: str | Path) -> None:
@@ -354,7 +354,7 @@ def test_a_link_that_leads_out_of_landing_is_refused_and_named(tmp_path: Path, n
             f"{landing / name}: a link that leads out of landing, to {outside}"
         )
     omissions = Omissions()
-    assert [day.name for _, found in place.landing.list_days([MONDAY], omissions) for day in found] == []
+    assert [day.name for _, objects in place.landing.list_days([MONDAY], omissions) for day in objects] == []
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ RECORDS = st.lists(
 @given(before=RECORDS, after=RECORDS, later=st.sampled_from([1, 2]))
 def test_when_a_function_came_does_not_matter(before: Any, after: Any, later: int) -> None:
     """Before, between or after any records, with any damage."""
-    found = []
+    results = []
     for moment in (0, later):
         with TemporaryDirectory() as folder:
             world = World(Path(folder))
@@ -295,5 +295,5 @@ def test_when_a_function_came_does_not_matter(before: Any, after: Any, later: in
                 build_due(world)
             write_functions(world)
             mend(world)
-            found.append(all_rows(world))
-    assert found[0] == found[1]
+            results.append(all_rows(world))
+    assert results[0] == results[1]
