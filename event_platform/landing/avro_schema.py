@@ -212,4 +212,4 @@ _READERS: dict[tuple[str, Any], Callable[..., Any]] = {
     },
 }
 
-LOGICAL_READERS.update({f"{kind}-{__name__}.{logical}": read for (kind, logical), read in _READERS.items()})
+LOGICAL_READERS.update({f"{kind}-{__name__}.{logical}": reader for (kind, logical), reader in _READERS.items()})

@@ -21,6 +21,9 @@ _SMALL_PART = 1 << 12
 #: to each record, where producers gzip records.
 _BETWEEN = b"\0\r\n"
 
+#: How JSON begins.
+_JSON = (b"{", b"[")
+
 #: Input of bzip2 at a time: less than a block, of which the smallest unpacks to 46 MB.
 _BZIP2_BITE = 32
 
@@ -45,11 +48,13 @@ def gunzip(source: Source) -> Iterator[bytes]:
 def _inflate(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
     """Decompress all members, `part_size` bytes at a time.
 
-    Zeros between members are dropped; line ends become one line end.
+    Zeros between members are dropped; line ends become one line end. JSON behind a member is yielded as it is, with all
+    that follows: other producers, who gzip none of their records, wrote it to the same stream.
     """
     member = None
     try:
-        for bite in source():
+        bites = source()
+        for bite in bites:
             unconsumed, has_more = bite, False
             while unconsumed or has_more:
                 if member is None or member.eof:
@@ -58,6 +63,10 @@ def _inflate(source: Source, open_member: Callable[[], Any], part_size: int) -> 
                         yield b"\n"
                     if not unconsumed:
                         break
+                    if member and unconsumed.startswith(_JSON):
+                        yield unconsumed
+                        yield from bites
+                        return
                     member = open_member()
                 part = member.decompress(unconsumed, part_size)
                 if part:

@@ -4,12 +4,15 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+
+import msgspec
 
 from event_platform.landing import archives, snappy
 from event_platform.landing.decompression import gunzip, unbzip2, unzstd
 from event_platform.landing.parquet import parquet_pieces
-from event_platform.landing.pieces import Limits, Piece
+from event_platform.landing.pieces import BrokenError, Limits, Piece
 from event_platform.landing.streams import Source, read_all
 
 #: Bytes by which the format is recognized.
@@ -53,6 +56,21 @@ def is_text(head: bytes) -> bool:
     # The last character may be cut, which leaves surrogates.
     text = text[: HEAD - _CHARACTER] if len(head) == HEAD else text
     return all(character.isprintable() or character.isspace() for character in text)
+
+
+def has_json_lines(parts: Iterable[bytes], most: int) -> bool:
+    """Return whether the second line of an object is a JSON object, within twice `most` bytes of the first two."""
+    begin = b""
+    with suppress(BrokenError):
+        for part in parts:
+            begin += part
+            if begin.count(b"\n") > 1 or len(begin) > 2 * most:
+                break
+    line = begin.split(b"\n")[1:2]
+    try:
+        return bool(line) and isinstance(msgspec.json.decode(line[0]), dict)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
 
 
 def is_packed(name: str) -> bool:

@@ -3,13 +3,14 @@
 The first bytes determine the format, not the name; this also holds for packed contents.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO
 
+from event_platform.events.corruption import CorruptionReason
 from event_platform.landing.archives import zip_pieces
-from event_platform.landing.formats import FORMATS, HEAD, TEXT, ZIP, format_of, is_text
+from event_platform.landing.formats import FORMATS, HEAD, TEXT, ZIP, Format, format_of, has_json_lines, is_text
 from event_platform.landing.pieces import BrokenError, Limits, Piece, UnsupportedError, cut, unreadable, unsupported
 from event_platform.landing.streams import Source, limit_bytes, read_all
 
@@ -43,25 +44,61 @@ def _unpacked_pieces(name: str, source: Source, limits: Limits, *, is_member: bo
     named_format = next(
         (candidate for candidate in FORMATS if candidate.suffixes and name.endswith(candidate.suffixes)), TEXT
     )
+    packed_source: Source | None = None
     for _ in range(_MAX_LAYERS + 1):
         head, parts = _peek(source())
         form = format_of(head)
-        if form.unpack is not None:
-            source, named_format = partial(_unpack, form.unpack, source, limits), TEXT
+        if not head and packed_source is not None and has_json_lines(packed_source(), limits.record_bytes):
+            yield from _text_pieces(packed_source(), limits)
+        elif form.unpack is not None:
+            packed_source, source, named_format = source, partial(_unpack, form.unpack, source, limits), TEXT
             continue
-        if form is TEXT:
+        elif form is TEXT:
             if named_format is not TEXT and not is_text(head):
                 raise BrokenError(f"{named_format.name}: it is neither {named_format.name}, as its name says, nor text")
-            yield from cut(limit_bytes(parts, limits.object_bytes, _TOO_LARGE), limits.piece_bytes, limits.record_bytes)
-        elif form.rows is not None:
-            yield from form.rows(parts, limits)
-        elif form is ZIP and not is_member:
-            read_member = partial(_unpacked_pieces, is_member=True)
-            yield from zip_pieces(read_all(parts, limits.task_bytes // 2, form.name), limits, read_member)
+            yield from _text_pieces(parts, limits)
         else:
-            raise UnsupportedError(f"{form.name}: it is not supported: {form.remedy}")
+            yield from _container_pieces(form, source, parts, limits, is_member=is_member)
         return
     raise BrokenError(f"it is compressed more than {_MAX_LAYERS} times")
+
+
+def _text_pieces(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
+    return cut(limit_bytes(parts, limits.object_bytes, _TOO_LARGE), limits.piece_bytes, limits.record_bytes)
+
+
+def _container_pieces(
+    form: Format, source: Source, parts: Iterable[bytes], limits: Limits, *, is_member: bool
+) -> Iterator[Piece]:
+    """Read a container: as text if nothing of it can be read, and JSON lines are behind its first line.
+
+    It is then an object of a stream, with a record at its head that begins like a container.
+    """
+    records, fault = _read_container(form, parts, limits, is_member=is_member), None
+    try:
+        begin = [*islice(records, 1)]
+    except (BrokenError, UnsupportedError) as error:
+        begin, fault = [], error
+    if (fault or any(map(_is_fault_alone, begin))) and has_json_lines(source(), limits.record_bytes):
+        yield from _text_pieces(source(), limits)
+    elif fault:
+        raise fault
+    else:
+        yield from chain(begin, records)
+
+
+def _is_fault_alone(piece: Piece) -> bool:
+    return not piece.data and piece.reason in {CorruptionReason.UNREADABLE_OBJECT, CorruptionReason.UNSUPPORTED_FORMAT}
+
+
+def _read_container(form: Format, parts: Iterable[bytes], limits: Limits, *, is_member: bool) -> Iterator[Piece]:
+    if form.rows is not None:
+        yield from form.rows(parts, limits)
+    elif form is ZIP and not is_member:
+        read_member = partial(_unpacked_pieces, is_member=True)
+        yield from zip_pieces(read_all(parts, limits.task_bytes // 2, form.name), limits, read_member)
+    else:
+        raise UnsupportedError(f"{form.name}: it is not supported: {form.remedy}")
 
 
 def _bites(file: BinaryIO) -> Iterator[bytes]:

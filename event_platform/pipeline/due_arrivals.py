@@ -48,8 +48,8 @@ def due_arrivals(
     causes = defaultdict[date, list[str]](list)
     for day in due_arrival_dates(lake, look_for_files=look_for_files):
         causes[day].append(CORRUPT_EVENTS.name)
-    for landed in objects:
-        causes[landed.arrival_date].append(f"{landed.name}:{landed.size}:{landed.etag}")
+    for landed_object in objects:
+        causes[landed_object.arrival_date].append(f"{landed_object.name}:{landed_object.size}:{landed_object.etag}")
     inside = {day: causes[day] for day in sorted(causes) if first_date <= day <= last_date}
     return DueArrivals(first_date, last_date, inside, sorted(causes.keys() - inside.keys()))
 

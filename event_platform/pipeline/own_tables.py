@@ -28,7 +28,7 @@ class WriteReport:
 
     table: Table
     rows: dict[date | None, int]
-    written: dict[date | None, CommitResult]
+    commit_results: dict[date | None, CommitResult]
 
 
 def write_frame(
@@ -51,12 +51,12 @@ def write_frame(
             adds.append(write_file(part, target.table_to_write, day))
             rows[day] += part.height
     transactions = {} if made_of is None else made_of.transactions(target)
-    commit, outcomes = TableCommit(target, transactions=transactions), dict[date | None, CommitResult]()
+    commit, commit_results = TableCommit(target, transactions=transactions), dict[date | None, CommitResult]()
     if dates is None:
-        outcomes[None] = commit.replace_table(adds)
+        commit_results[None] = commit.replace_table(adds)
     else:
-        outcomes |= commit.rebuild(dates, adds, dict.fromkeys(dates, target.version + 1)).commit().items()
-    return WriteReport(table, dict(rows), outcomes)
+        commit_results |= commit.rebuild(dates, adds, dict.fromkeys(dates, target.version + 1)).commit().items()
+    return WriteReport(table, dict(rows), commit_results)
 
 
 def _checked_schema(name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> pl.Schema:

@@ -140,12 +140,12 @@ def _with_reason(table: OutdatedTable, reasons: Mapping[str, str]) -> OutdatedTa
     return replace(table, reason=reasons[table.table] or table.reason)
 
 
-def _unpublished_since(snapshot: Snapshot, published: int | None) -> datetime | None:
+def _unpublished_since(snapshot: Snapshot, published_version: int | None) -> datetime | None:
     """Return the time of the first commit after the published version; None if the log does not have it."""
-    if published is None:
+    if published_version is None:
         return None
     with suppress(MissingError):
-        for line in snapshot.read_commit(published + 1).splitlines():
+        for line in snapshot.read_commit(published_version + 1).splitlines():
             moment = json.loads(line).get("commitInfo", {}).get("timestamp")
             if moment is not None:
                 return datetime.fromtimestamp(moment / 1000, UTC)

@@ -3,6 +3,7 @@
 import io
 import json
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import reduce
@@ -119,9 +120,9 @@ def test_every_record_before_a_cut_is_kept() -> None:
         ("a.gz", gzipped(RECORDS) + b"not gzip", "gzip: "),
         ("a.gz", gzipped(RECORDS)[:-8] + bytes(8), "gzip: "),
         ("a.parquet", b"PAR1", "parquet: "),
-        ("a.gz", b"PAR1" + RECORDS, "parquet: "),
-        ("a", b"PK\x03\x04" + RECORDS, "zip: "),
-        ("a", b"\xff\x06\x00\x00sNaPpY" + RECORDS, "snappy: "),
+        ("a.gz", b"PAR1" + RECORDS[:7], "parquet: "),
+        ("a", b"PK\x03\x04" + bytes(range(256)) + b"\n1\n", "zip: "),
+        ("a", b"\xff\x06\x00\x00sNaPpY\n{}}\n", "snappy: "),
         ("a.gz", reduce(lambda data, _: gzipped(data), range(4), RECORDS), "it is compressed more than 3 times"),
     ],
 )
@@ -135,6 +136,30 @@ def test_what_cannot_be_read_is_told(name: str, raw: bytes, fault: str) -> None:
 def test_records_before_garbage_are_kept() -> None:
     """A whole member counts, whatever comes behind it."""
     assert decode("a.gz", gzipped(RECORDS) + b"not gzip").data.split() == RECORDS.split()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzipped, zst])
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(b"PAR1", b"PARE", b"PK\x03\x04", b"Obj\x01", b"ORC", b"\xfd7zXZ\0", b"\xff\xfe{\0", b"SEQ\x06"),
+        *(b"BZh91AY&SY", b"BZh91AY&SY" + bytes(99), b"\x28\xb5\x2f\xfd", b"\x1f\x8b", b"\x1f\x8b\x08" + bytes(20)),
+        b"\xff\x06\x00\x00sNaPpY",
+    ],
+)
+def test_a_record_that_begins_like_a_container_hides_no_record_behind_it(
+    head: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    """A stream has records of many producers: the first one of an object is anybody's."""
+    content = decode("a", pack(head + b"\n" + RECORDS))
+    assert (content.data.removeprefix(head + b"\n"), content.fault) == (RECORDS, None)
+
+
+def test_plain_records_behind_a_gzipped_one_are_read() -> None:
+    """One producer gzips each record, and another one does not."""
+    for between in (b"", b"\n"):
+        content = decode("a", gzipped(b'{"n":0}') + between + RECORDS)
+        assert (content.data.replace(b"}{", b"}\n{").split(), content.fault) == ([b'{"n":0}', *RECORDS.split()], None)
 
 
 def parquet(**columns: Any) -> bytes:

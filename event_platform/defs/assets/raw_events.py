@@ -87,13 +87,13 @@ def build_raw_events(
             _warn(context, loaded)
             raise_unreadable(loaded.values())
             figures = {day: _raw_figures(report, rows.get(day, 0)) for day, report in loaded.items()}
-            yield TableResult(tables.raw_events, figures, {day: report.written for day, report in loaded.items()})
+            yield TableResult(tables.raw_events, figures, {day: report.commit_result for day, report in loaded.items()})
             figures = {
                 day: {ROWS: quarantined.reasons.total(), "reasons": dict(quarantined.reasons)}
                 for day, quarantined in corrupt.items()
             }
             yield TableResult(
-                tables.corrupt_events, figures, {day: quarantined.written for day, quarantined in corrupt.items()}
+                tables.corrupt_events, figures, {day: quarantined.commit_result for day, quarantined in corrupt.items()}
             )
 
         yield from run_step(context, lake, compute, publishing, step)

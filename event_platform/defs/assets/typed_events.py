@@ -84,7 +84,7 @@ def build_typed_events(
                 if report.error and report.transient:
                     request_retry(context, StorageError(report.error))
                 if report.error is None:
-                    yield TableResult(table_of(tables, catalog, name), _figures(report), report.written)
+                    yield TableResult(table_of(tables, catalog, name), _figures(report), report.commit_results)
 
         yield from run_step(context, lake, compute, publishing, step)
         failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
@@ -100,7 +100,7 @@ def build_typed_events(
 
 
 def _widened(table: str, report: TypingReport) -> str:
-    days = counted(len(report.written), "day")
+    days = counted(len(report.commit_results), "day")
     return f"{table}: {', '.join(report.retyped)}: {days} rebuilt in one commit"
 
 

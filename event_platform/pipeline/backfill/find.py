@@ -167,15 +167,15 @@ def find_backfills(
     days first. If names have moved, unregistered_events is due as well.
     """
     budget, due, unexamined, failing = Budget(rows), dict[str, dict[date, str]](), dict[str, list[date]](), {}
-    new = find_new_types(lake, catalog, deduplicated, tables, excluded_days)
+    new_days = find_new_types(lake, catalog, deduplicated, tables, excluded_days)
     for key, snapshot in tables.items():
         table, name = _Table(lake, deduplicated, snapshot, catalog.by_key[key], catalog.envelope), snapshot.table.name
-        if not (table.candidates or name in new):
+        if not (table.candidates or name in new_days):
             continue
         if fault := _fault(snapshot):
             failing[name] = fault
             continue
-        for day, events in new.get(name, {}).items():
+        for day, events in new_days.get(name, {}).items():
             due.setdefault(name, {})[day] = _NEW_TYPE
             if events:
                 due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
@@ -193,7 +193,7 @@ def find_backfills(
         due,
         unexamined,
         failing,
-        new_days={name: days for name, days in new.items() if name in due},
+        new_days={name: days for name, days in new_days.items() if name in due},
         widened={each.table.name: each.rows_by_date().keys() for each in due_tables if each.retyped},
         deployment_warning=next(filter(None, deployment_warnings), None),
     )

@@ -53,8 +53,8 @@ class DeduplicationReport:
 
     unique: int
     kinds: Counter[str]
-    unique_written: CommitResult
-    duplicates_written: CommitResult
+    unique_commit: CommitResult
+    duplicates_commit: CommitResult
 
 
 class _Targets(NamedTuple):

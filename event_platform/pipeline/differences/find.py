@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 
 import polars as pl
 
@@ -40,10 +41,9 @@ def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choic
     def of_type(event_type: EventType) -> list[Proposal]:
         return _of_type(lake, files, event_type, names.joining.get(event_type.name, ()), broken_share)
 
-    found = [each for proposals in map_threads(of_type, files.catalog.event_types) for each in proposals]
-    found += propose_names(names)
-    named = [replace(each, file=files.files.get(each.event_type, "")) for each in found]
-    return sorted(named, key=lambda each: (_ORDER.index(each.finding), -each.events, each.event_type, each.path))
+    proposals = [*chain.from_iterable(map_threads(of_type, files.catalog.event_types)), *propose_names(names)]
+    with_files = [replace(each, file=files.files.get(each.event_type, "")) for each in proposals]
+    return sorted(with_files, key=lambda each: (_ORDER.index(each.finding), -each.events, each.event_type, each.path))
 
 
 @contextmanager

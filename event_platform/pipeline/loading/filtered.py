@@ -46,7 +46,7 @@ _KEY, _ARRIVED_AT = FILTERED_EVENTS.primary_key, "arrived_at"
 class FilteredReport:
     """The events taken from the queue."""
 
-    written: dict[date, CommitResult] = field(default_factory=dict)  # by arrival date
+    commit_results: dict[date, CommitResult] = field(default_factory=dict)  # by arrival date
     events: Counter[date] = field(default_factory=Counter)  # new ones
     rejected_messages: dict[str, str] = field(default_factory=dict)  # by id: why a message stays in the queue
 
@@ -117,7 +117,7 @@ def _append(context: PipelineContext, rows: pl.DataFrame, report: FilteredReport
     commit = TableCommit(target).append(
         parts_by_day, [*adds, *compaction], dict.fromkeys(parts_by_day, target.version + 1)
     )
-    report.written |= commit.commit()
+    report.commit_results |= commit.commit()
     report.events.update({day: part.height for day, part in parts_by_day.items()})
 
 

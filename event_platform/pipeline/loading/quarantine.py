@@ -30,7 +30,7 @@ class CorruptReport:
     """The corrupt records of one arrival date, by reason."""
 
     reasons: Counter[str]
-    written: CommitResult
+    commit_result: CommitResult
 
 
 def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
@@ -58,10 +58,10 @@ def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, Corrupt
     adds = [write_file(part, target.table_to_write, day) for day, part in corrupt_rows.items() if part.height]
     versions = dict.fromkeys(dates, raw.version)
     changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions)
-    written = changes.append(appended, adds_of(appended, adds), versions).commit()
+    commit_results = changes.append(appended, adds_of(appended, adds), versions).commit()
     reasons = {day: _reasons(part.lazy(), [day])[day] for day, part in corrupt_rows.items()}
     reasons |= {day: stored_reasons[day] + reasons[day] for day in appended}
-    return {day: CorruptReport(reasons[day], written[day]) for day in dates}
+    return {day: CorruptReport(reasons[day], commit_results[day]) for day in dates}
 
 
 def _appendable(target: Snapshot, raw: Snapshot, dates: Sequence[date]) -> dict[date, list[DataFile]]:

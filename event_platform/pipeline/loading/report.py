@@ -18,7 +18,7 @@ _MAX_NAMED = 5
 class RawReport:
     """The outcome of loading for one arrival date."""
 
-    written: CommitResult
+    commit_result: CommitResult
     objects: int = 0  # read now
     known_objects: int = 0  # in the ledger already
     replaced_objects: int = 0  # read now because they changed

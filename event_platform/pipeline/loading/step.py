@@ -76,9 +76,9 @@ def _load(
     plan = replace(plan, delivery=_without_unreadable(plan.delivery, results))
     reports = _reports(plan, results, dates)
     if plan.delivery.due or plan.altered or plan.to_mend:
-        written = _commit(context, plan, results, reports, window_days, source)
-        for day, outcome in written.items():
-            reports[day].written = outcome
+        commit_results = _commit(context, plan, results, reports, window_days, source)
+        for day, commit_result in commit_results.items():
+            reports[day].commit_result = commit_result
     return reports
 
 
@@ -196,16 +196,16 @@ def _reports(plan: _Plan, results: Collection[LoadResult], dates: Sequence[date]
         name for result in results for name in result.unreadable
     }
     missing_counts = Counter(day for name, day in plan.to_mend.items() if name not in present_names)
-    due, known, changed = (
+    due_counts, known_counts, changed_counts = (
         Counter(landed_object.arrival_date for landed_object in objects)
         for objects in (delivery.due, delivery.loaded, delivery.changed)
     )
     reports = {
         day: RawReport(
             CommitResult(version, version),
-            objects=due[day],
-            known_objects=known[day],
-            replaced_objects=changed[day],
+            objects=due_counts[day],
+            known_objects=known_counts[day],
+            replaced_objects=changed_counts[day],
             altered_reason=plan.altered.get(day, ""),
             unmended_objects=missing_counts[day],
         )

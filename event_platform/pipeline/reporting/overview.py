@@ -70,11 +70,11 @@ class Overview:
 
     @classmethod
     def read(
-        cls, report: Snapshot, catalog: Catalog, thresholds: Thresholds, counted: Sequence[CountedDay]
+        cls, report: Snapshot, catalog: Catalog, thresholds: Thresholds, counted_days: Sequence[CountedDay]
     ) -> "Overview":
         """Read the history of a report, add the days of a run that are not in it yet, and judge its days."""
         storage, today = report.table.storage, datetime.now(UTC).date()
-        days = {each.created_date for each in counted}
+        days = {each.created_date for each in counted_days}
         before_run = set(report.rows_by_date())
         reported_days = before_run | days
         linked_days = _neighbours(days - before_run, reported_days) - days
@@ -88,17 +88,17 @@ class Overview:
         judged_days = sorted(days | (needed_days - known_findings.keys()))
         compared_days = days_compared(judged_days, thresholds)
         old_months = read_months(report, shown_days | compared_days)
-        months = replace_days(old_months, days, _rows(counted))
+        months = replace_days(old_months, days, _rows(counted_days))
         old_history, history = rows_of(old_months), rows_of(months)
         figures = Figures.of(history.filter(pl.col(PARTITION).is_in(compared_days)))
         new_findings = {day: judge_day(figures, catalog, thresholds, day, today) for day in judged_days}
         day_statuses = {day: status_of(each) for day, each in (known_findings | new_findings).items()}
         other_schemas = with_other_schema(report, catalog.event_types)
-        files = contents(report) | {each.created_date: digest([each.add.path]) for each in counted if each.add}
+        files = contents(report) | {each.created_date: digest([each.add.path]) for each in counted_days if each.add}
         return cls(
             catalog=catalog,
             thresholds=thresholds,
-            day_figures={each.created_date: each.figures for each in counted},
+            day_figures={each.created_date: each.figures for each in counted_days},
             reported_days=reported_days,
             linked_days=linked_days,
             months=months,
@@ -152,16 +152,17 @@ class Overview:
         storage: Storage,
         cpu: Mapping[date, float],
         tables: Sequence[tuple[EventType, Snapshot]],
-        filtered: Mapping[date, int] | None,
+        filtered_counts: Mapping[date, int] | None,
     ) -> None:
         """Write the page of the lake, and the pages of event types that have changed or are missing.
 
-        `cpu` are the CPU seconds of each day; `filtered` are the events that the stream's filter dropped, if there is
-        one.
+        `cpu` are the CPU seconds of each day; `filtered_counts` the events that the filter dropped, if there is one.
         """
         last_day = max(self.reported_days)
         history = self.history.filter(pl.col(PARTITION).is_between(last_day - INDEX_DAYS, last_day, closed="right"))
-        write_index(storage, self.catalog, history, self.findings, self.older_statuses, self.today, cpu, filtered)
+        write_index(
+            storage, self.catalog, history, self.findings, self.older_statuses, self.today, cpu, filtered_counts
+        )
         by_key = {event_type.key: table for event_type, table in tables}
 
         def example(event_type: EventType) -> str:

@@ -79,10 +79,10 @@ def write_index(
     older: Mapping[date, Status],
     today: date,
     cpu: Mapping[date, float],
-    filtered: Mapping[date, int] | None,
+    filtered_counts: Mapping[date, int] | None,
 ) -> None:
     """Draw and write the page of the lake. `history` are its days, except those of the calendar."""
-    page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered)
+    page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered_counts)
     storage.write_whole(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
 

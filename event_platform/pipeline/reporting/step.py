@@ -42,7 +42,7 @@ class QualityReport:
     created_date: date
     figures: pl.DataFrame  # figure, event_name, label, value
     page: WrittenPage
-    written: CommitResult
+    commit_result: CommitResult
     findings: Sequence[Finding]  # of the checks
 
 
@@ -87,11 +87,15 @@ def _report_quality(
     made_of = {made_of_id(day): number for day, number in report_sources.fingerprints(dates).items()}
     changes = TableCommit(target, transactions=made_of | overview.transactions)
     changes.rebuild(dates, adds, report_sources.deduplicated.source_versions(dates))
-    outcomes = changes.commit()
+    commit_results = changes.commit()
     overview.store(lake.storage)
     return {
         each.created_date: QualityReport(
-            each.created_date, each.figures, page, outcomes[each.created_date], overview.findings[each.created_date]
+            each.created_date,
+            each.figures,
+            page,
+            commit_results[each.created_date],
+            overview.findings[each.created_date],
         )
         for each, page in zip(counted_days, pages, strict=True)
     }

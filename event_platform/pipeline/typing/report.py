@@ -26,7 +26,7 @@ class TypingReport:
     transient: bool = False  # the error is the storage's
     conflict: bool = False
     results: list[TypedFile] = field(default_factory=list)
-    written: dict[date, CommitResult] = field(default_factory=dict)
+    commit_results: dict[date, CommitResult] = field(default_factory=dict)
     retyped: list[str] = field(default_factory=list)  # columns that got a wider type: every day was rebuilt
 
     @classmethod
@@ -50,7 +50,7 @@ class TypingReport:
 
     def commit(self, changes: TableCommit, old_files: Iterable[DataFile]) -> None:
         """Commit, and count the rows of the files that were in the appended partitions before."""
-        self.written |= changes.commit()
+        self.commit_results |= changes.commit()
         for file in old_files:
             self.rows[file.partition] += file.rows
             self.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)

@@ -126,7 +126,7 @@ def test_every_day_is_rebuilt_in_one_commit_and_each_reader_finds_old_and_new_va
     table = built.event_table("quiz")
     after = table.snapshot()
     assert (after.version, after.retyped, after.has_new_schema) == (before.version + 1, [], False)
-    assert {day: each.version for day, each in report.written.items()} == dict.fromkeys(DAYS, after.version)
+    assert {day: each.version for day, each in report.commit_results.items()} == dict.fromkeys(DAYS, after.version)
     for read in READERS:
         for row in read(table.uri):
             for name, value in columns(4 if row["event_uuid"].startswith("old") else 5).items():
