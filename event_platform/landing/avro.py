@@ -77,7 +77,7 @@ class _Container:
     """The header of a container."""
 
     schema: RowSchema
-    unpack: Callable[[bytes, int], bytes]  # unpacks a block to at most so many bytes
+    unpack: Callable[[bytes, int], bytes]  # unpacks a block, to a maximum number of bytes
     marker: bytes
 
 

@@ -134,7 +134,7 @@ class _Walk:
             return "a link that leads nowhere"
         if target.is_dir() and Path(os.path.realpath(Path(path).parent)).is_relative_to(target):
             return "a link that leads round in a circle"
-        if target.is_dir() and is_below_link:  # each could double the paths to what is below
+        if target.is_dir() and is_below_link:  # each such link could double the number of paths
             return "a link to a folder, below another one"
         return None
 

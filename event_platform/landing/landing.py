@@ -24,8 +24,8 @@ class LandedObject:
     size: int  # bytes
     etag: str  # changes whenever the content does
     arrival_date: date
-    has_date: bool = True  # the path says when it arrived; otherwise the store's last-modified day does
-    is_settled: bool = True  # no version of the platform has ever given it another date
+    has_date: bool = True  # its path has the arrival date; otherwise it is the day of the last modification
+    is_settled: bool = True  # every version of the platform gives it the same date
 
 
 @dataclass(frozen=True)

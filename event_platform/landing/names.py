@@ -1,6 +1,6 @@
 """Names of landed objects: whether an object is hidden, and how its name is shown."""
 
-#: Hidden names that are never data: markers that writers leave beside it.
+#: Hidden names that are never data: markers that writers leave next to data.
 _MARKERS = {"_SUCCESS", "_temporary", "_delta_log"}
 _MARKER_SUFFIXES = (".crc", ".tmp")
 
@@ -14,7 +14,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_marker(name: str) -> bool:
-    """Return whether a hidden name is a marker that writers leave beside data, rather than data."""
+    """Return whether a hidden name is a marker of a writer, and not data."""
     return any(part in _MARKERS or part.endswith(_MARKER_SUFFIXES) for part in name.split("/"))
 
 

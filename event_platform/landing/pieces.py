@@ -41,7 +41,7 @@ _NEXT_RECORD_LENGTH = 300
 
 
 class BrokenError(Exception):
-    """The rest of an object cannot be read. The message says why."""
+    """The rest of an object cannot be read. The message has the reason."""
 
 
 class UnsupportedError(Exception):

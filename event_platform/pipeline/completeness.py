@@ -117,7 +117,7 @@ def completeness(
     moment: datetime,
     queue: Queue | None = None,
 ) -> Completeness:
-    """Compare landing with the ledger, and add what is `due`, and the messages in the queue of redeliveries."""
+    """Compare landing with the ledger, and add the `due` dates and the messages in the queue of redeliveries."""
     raw, fault = lake.raw_events.snapshot(), None
     waiting_objects, omissions = list[tuple[str, date]](), list[str]()
     try:

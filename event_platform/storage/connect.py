@@ -36,7 +36,7 @@ def open_object_store(uri: str, options: Mapping[str, str], patience: Patience) 
     if scheme == "s3":
         return _open_s3(bucket, options, {**common, "client_options": client})
     kind: Any = {"gs": GCSStore, "az": AzureStore}[scheme]
-    client["allow_http"] = True  # of emulators: the address is https unless a variable says otherwise
+    client["allow_http"] = True  # for emulators: the address is https unless a variable has another one
     try:
         store: ObjectStore = kind(bucket, client_options=client, **common)
     except OBSTORE_ERRORS as error:

@@ -176,7 +176,7 @@ def _translate_errors(name: object) -> Iterator[None]:
 
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """Yield a hidden file beside a file, to be written and moved there; it does not stay."""
+    """Yield the path of a hidden file next to a file, to be written and moved there; remove it at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid.uuid4().hex}")
     try:
@@ -186,7 +186,7 @@ def _partial(path: Path) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Write the names in a folder to disk: otherwise a complete file can be lost with its name."""
+    """Write the names in a folder to disk: otherwise a file that is on disk can lose its name in a crash."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -34,8 +34,8 @@ class QueueState:
     """Approximate numbers of messages in a queue, as of a moment ago."""
 
     waiting_messages: int  # messages that can be received
-    received_messages: int  # messages that somebody has received, and not deleted
-    retention_seconds: int  # seconds for which a message is kept
+    received_messages: int  # messages that a consumer has received and not deleted
+    retention_seconds: int  # before a message is dropped
 
 
 @dataclass(frozen=True)

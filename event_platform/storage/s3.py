@@ -94,7 +94,7 @@ def polars_credential_provider(options: Mapping[str, str]) -> Any:
 
 def obstore_credential_provider(options: Mapping[str, str]) -> Any:
     """Return obstore's credential provider: the keys in the options, else those of boto3. Raises NoCredentialsError."""
-    if "access_key_id" in options:  # not as options: obstore would put a session of the variables beside them
+    if "access_key_id" in options:  # not as options: obstore would add the session token of the variables
         keys = {name: options.get(name) for name in ("access_key_id", "secret_access_key", "token")}
         return lambda: {**keys, "expires_at": None}
     _credentials(options).get_frozen_credentials()  # errors of boto3 are not readable through obstore

@@ -194,7 +194,7 @@ class Storage:
         return current_keys(self.options)
 
     def _http_options(self) -> dict[str, str]:
-        # Of emulators; the address is https unless a variable of Google or Azure says otherwise.
+        # For emulators: the address is https unless a variable of Google or Azure has another one.
         return {} if self._is_on_s3 else {"allow_http": "true"}
 
     def _name(self, uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Run many requests to a store in parallel threads, since each mostly waits."""
+"""Run many requests to a store in parallel threads, because a request mostly waits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

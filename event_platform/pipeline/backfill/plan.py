@@ -65,7 +65,7 @@ class BackfillPlan:
 
 
 def plan_backfills(lake: Lake, catalog: Catalog, due: DueDates) -> BackfillPlan:
-    """Add rows and CPU seconds to what is due."""
+    """Return the rows and CPU seconds of the due dates."""
     backfills = due.backfills
     tables = {each.name: each for each in (lake.unregistered_events, *map(lake.event_table, catalog.event_types))}
     deduplicated = lake.deduplicated_events.snapshot()

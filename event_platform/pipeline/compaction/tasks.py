@@ -41,7 +41,7 @@ def _arrival(file: DataFile) -> str:
 
 
 def _first_group(files: Sequence[DataFile], sizing: Sizing) -> list[DataFile]:
-    """Return the first files that together fill a file, within the rows that a task may hold."""
+    """Return the first files that together fill a file, within the maximum rows of a task."""
     group: list[DataFile] = []
     size = rows = 0
     for file in files:

@@ -223,7 +223,7 @@ def _search_in_parts(
     other_files: list[DataFile],
     searches: int,
 ) -> SharedKeys:
-    """Do the same as `shared_keys` for more keys than one task can hold, still reading every file only once."""
+    """Do the same as `shared_keys` for more keys than fit in one task. Every file is still read only once."""
     numbered_files = dict(enumerate([*files_of_dates, *other_files]))
     batches = in_batches(numbered_files.values(), context.sizing.rows_per_spread)
     lake = context.lake

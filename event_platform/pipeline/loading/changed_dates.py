@@ -61,7 +61,7 @@ def _arrived_after(
 
 
 def lost_dates(damaged_files: Iterable[DataFile]) -> set[tuple[date, date]]:
-    """Return the (created_date, arrival_date) of the records in files that cannot be read any more."""
+    """Return the (created_date, arrival_date) of the records in files that are no longer readable."""
     return {
         (first_date + timedelta(days=number), file.partition)
         for file in damaged_files

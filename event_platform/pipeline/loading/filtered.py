@@ -68,7 +68,7 @@ def take_filtered(context: PipelineContext, queue: Queue, dates: Sequence[date])
 
 
 def _receive(queue: Queue) -> "list[MessageTypeDef]":
-    """Receive the messages of a commit: several batches at a time while they are full."""
+    """Receive the messages of a commit: several batches in parallel, as long as all batches are full."""
     messages, size, requests = list["MessageTypeDef"](), 0, 1
     while len(messages) < _MOST_MESSAGES and size < _MOST_BYTES:
         batches = map_threads(lambda _: queue.receive(wait=_WAIT, hidden=_HIDDEN), range(requests), THREADS)

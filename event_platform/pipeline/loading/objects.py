@@ -46,7 +46,7 @@ class ObjectSource:
 
 
 class _LandedFile(io.RawIOBase):
-    """A large object as a file, of which a range is read at a time."""
+    """A large object as a file that is read range by range."""
 
     def __init__(self, landing: Landing, landed_object: LandedObject) -> None:
         self._landing, self._landed_object, self._position = landing, landed_object, 0

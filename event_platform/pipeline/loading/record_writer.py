@@ -1,4 +1,4 @@
-"""Records of landed objects → files of raw_events, written whenever enough of them are held."""
+"""Records of landed objects → files of raw_events, written whenever enough records are buffered."""
 
 from collections import Counter
 from dataclasses import dataclass, field

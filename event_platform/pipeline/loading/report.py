@@ -29,7 +29,7 @@ class RawReport:
     unreadable: list[LoadError] = field(default_factory=list)  # objects that are left out, and stay due
     altered_reason: str = ""  # why the day was reloaded, if it was not as the platform left it
     mend_outcome: MendOutcome = field(default_factory=MendOutcome)
-    unmended_objects: int = 0  # objects with records to mend that landing has no more
+    unmended_objects: int = 0  # objects with records to mend that are no longer in landing
 
     def add(self, result: LoadResult) -> None:
         """Add the outcome of a task."""

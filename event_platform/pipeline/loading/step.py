@@ -213,7 +213,7 @@ def _reports(plan: _Plan, results: Collection[LoadResult], dates: Sequence[date]
     }
     for result in results:
         reports[result.arrival_date].add(result)
-    # A folder may hold objects of any day, so no day is known to be complete.
+    # A folder that cannot be listed may contain objects of any day. The fault is reported once, with the first day.
     for day in sorted(dates)[:1]:
         reports[day].unreadable.extend(delivery.omissions.faults.values())
     return reports

@@ -34,7 +34,7 @@ def load_objects(lake: Lake, source: ObjectSource, sizing: Sizing, objects: list
     outcome = writer.result.mend_outcome
     mender = Mender(source.mending, source.envelope, source.first_date, outcome) if mends else None
     for batch in batches(objects, sizing):
-        # While one is worked on the next ones are read: a store takes longer to answer than an object to be parsed.
+        # While an object is parsed, the next ones are read: the answer of a store takes longer than parsing an object.
         contents = imap_threads(partial(open_object, source, sizing), batch, READ_AT_ONCE)
         for landed_object, content in zip(batch, contents, strict=True):
             start = writer.position()

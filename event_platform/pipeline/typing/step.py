@@ -148,7 +148,7 @@ def _reference_tables(event_type: EventType) -> dict[str, Any]:
 
 
 def _rules_of(catalog: Catalog, key: str) -> BuildRules:
-    """Return the rules of a table: what its rows depend on besides the events."""
+    """Return the build rules of a table: everything that its rows depend on, except the events."""
     return unregistered_rules(catalog) if key == UNREGISTERED else event_rules(catalog.by_key[key], catalog.envelope)
 
 
@@ -196,7 +196,7 @@ def _run(
     appended: Mapping[Partition, list[DataFile]],
 ) -> list[TypedFile]:
     lake, sizing = context.lake, context.sizing
-    # Partitions that are made of the same files are made together.
+    # Partitions with the same source files are built by the same tasks.
     keys_by_files: dict[tuple[str, ...], tuple[list[DataFile], list[str]]] = {}
     for key, day in partitions:
         files = appended.get((key, day), all_files[day])
