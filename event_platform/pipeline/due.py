@@ -161,7 +161,7 @@ def _loaded_at(commits: Iterable[Mapping[str, Any]], built: Mapping[date, int]) 
 
 
 def _created_dates(info: Mapping[str, Any]) -> set[date]:
-    """Return the days of which a commit to raw_events has records."""
+    """Return the created_dates that a commit to raw_events may change."""
     return set(map(date.fromisoformat, info.get("created_dates", [])))
 
 
@@ -227,7 +227,7 @@ def _damaged_days(snapshots: Sequence[Snapshot | None], listing: LakeListing) ->
 
 
 def _uneven_days(snapshots: Sequence[Snapshot | None]) -> dict[date, str]:
-    """Describe the days on which the first table has other rows than all others together, if all can be opened."""
+    """Describe the days on which the first table has other rows than the sum of the others; empty if one is None."""
     rows = [snapshot.rows_by_date() for snapshot in snapshots if snapshot is not None]
     if len(rows) < len(snapshots):
         return {}

@@ -289,11 +289,11 @@ def test_a_few_kilobytes_that_are_gigabytes_are_read_up_to_the_limit(make: Calla
 
 def test_a_large_block_of_small_rows_is_read_a_part_at_a_time() -> None:
     """Each row is small enough; where the parts end changes nothing."""
-    written = [{"a": [{"k": f"{number}", "v": "x" * (number % 50)}] * 3} for number in range(2_000)]
+    records = [{"a": [{"k": f"{number}", "v": "x" * (number % 50)}] * 3} for number in range(2_000)]
     schema = record(a={"type": "array", "items": record(k="string", v="string") | {"name": "Inner"}})
-    raw = stored(schema, written, sync_interval=1 << 20)
+    raw = stored(schema, records, sync_interval=1 << 20)
     for task_bytes in (4 * len(raw), 20 * len(raw), 1 << 30):
-        assert rows(read(raw, Limits(task_bytes=task_bytes))) == written
+        assert rows(read(raw, Limits(task_bytes=task_bytes))) == records
     assert row_schema(schema).memory_per_byte > 4 * 20  # so that there were parts
 
 

@@ -182,11 +182,11 @@ def test_folders_that_lead_to_no_day_are_listed_as_a_whole(bucket: str, listings
     for number in range(30):
         put(bucket, f"in/users/{number:04d}/profile/a", b"{}")
     landing = open_landing(f"s3://{bucket}/in")
-    for more in (0, 1):
-        if more:
+    for days in (0, 1):
+        if days:
             put(bucket, "in/events/2025/06/02/a", b"{}")
         survey = landing.survey(Omissions())
-        assert (len(survey.outside), len(survey.days)) == (30, more)
+        assert (len(survey.outside), len(survey.days)) == (30, days)
         assert len(listings.made()) < 15
 
 

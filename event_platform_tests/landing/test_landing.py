@@ -204,7 +204,7 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
 
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
 @pytest.mark.parametrize(
-    ("unreadable", "left"),
+    ("unreadable", "listed_names"),
     [
         ("2025/06/02/13", ["12", "14", "other"]),
         ("2025/06/02", ["other"]),
@@ -213,7 +213,7 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
     ],
 )
 def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str, left: list[str], error: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str, listed_names: list[str], error: int
 ) -> None:
     """Treating it as empty would miss its objects; once it is readable, the next listing has them all."""
     place = _folder(tmp_path)
@@ -230,7 +230,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_listed(
         for dates in (None, [MONDAY]):
             omissions = Omissions()
             names = [landed.name for landed in place.landing.list_objects(dates, omissions)]
-            assert sorted(name.removeprefix("2025/06/02/").split("/")[0] for name in names) == left
+            assert sorted(name.removeprefix("2025/06/02/").split("/")[0] for name in names) == listed_names
             assert list(omissions.faults) == [unreadable]
             message = str(omissions.faults[unreadable])
             assert message.startswith(f"{tmp_path / unreadable}: {os.strerror(error)}.")

@@ -143,18 +143,18 @@ def test_any_number_of_unregistered_names_is_one_file_that_is_written_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not a piece for each: in the order of names and time."""
-    written: list[int] = []
+    heights: list[int] = []
     write = FileWriter.write
 
-    def noting(file: FileWriter, frame: pl.DataFrame) -> None:
-        written.append(frame.height)
+    def note_height(file: FileWriter, frame: pl.DataFrame) -> None:
+        heights.append(frame.height)
         write(file, frame)
 
     world.deliver(MONDAY, "a", *(event(f"u{number}", name=f"user:{number % 300}") for number in range(600)))
     world.load(MONDAY)
     world.deduplicate(MONDAY)
-    monkeypatch.setattr(FileWriter, "write", noting)
+    monkeypatch.setattr(FileWriter, "write", note_height)
     world.type(MONDAY)
-    assert written.count(600) == len(written) == 1
+    assert heights.count(600) == len(heights) == 1
     names = world.lake.unregistered_events.snapshot().scan([MONDAY]).select("event_name").collect().to_series()
     assert names.is_sorted()

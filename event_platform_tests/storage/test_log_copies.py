@@ -202,9 +202,9 @@ def test_a_conflict_with_itself_is_none(table: Table, proxy: FaultyS3) -> None:
         Rule("PUT", commit_name(2), LOST_ANSWER),
         Rule("GET", commit_name(2), "NoSuchKey"),
     )
-    written = TableCommit(mine).rebuild([MONDAY], [added], {MONDAY: 7}).commit()
+    commit_results = TableCommit(mine).rebuild([MONDAY], [added], {MONDAY: 7}).commit()
     assert proxy.faults() == 2
-    assert written[MONDAY].version == 2
+    assert commit_results[MONDAY].version == 2
     assert numbers(table) == {MONDAY: [1], WEDNESDAY: [0]}
 
 
@@ -237,12 +237,12 @@ def test_a_checkpoint_that_cannot_be_put_is_left_to_the_next_one(table: Table, p
     assert (snapshot.version, snapshot.copy.first) == (19, 19)
 
 
-@pytest.mark.parametrize("known", ["read a minute ago", "kept by another process"])
+@pytest.mark.parametrize("cached_state", ["read a minute ago", "kept by another process"])
 def test_a_table_in_the_place_of_another_one_is_opened(
-    table: Table, known: str, monkeypatch: pytest.MonkeyPatch
+    table: Table, cached_state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also an older state of it, and where it is gone."""
-    if known == "read a minute ago":
+    if cached_state == "read a minute ago":
         monkeypatch.setattr(snapshot_cache, "_RECENT", 0)
     else:
         monkeypatch.setattr(snapshot_cache, "_CACHE", _Forgetful())
@@ -426,8 +426,8 @@ def test_without_a_temporary_folder_delta_rs_reads_the_log_and_a_commit_says_why
     with pytest.raises(TableStorageError, match=f"{table.uri}: the commit failed: .*No such file or directory"):
         changes.commit()
     snapshot_cache._CACHE.clear()
-    found = table.snapshot()
-    assert (found.copy, found.version) == (None, 1)
+    snapshot = table.snapshot()
+    assert (snapshot.copy, snapshot.version) == (None, 1)
     append_files(table, added)
     assert numbers(table) == {MONDAY: [0], TUESDAY: [1]}
 

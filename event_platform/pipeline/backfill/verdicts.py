@@ -1,4 +1,4 @@
-"""Verdicts on partitions built with other rules, cached by the process so that it reads rows once."""
+"""Verdicts on partitions built with other rules, cached by the process so that it reads their rows once."""
 
 from collections import OrderedDict
 from datetime import date

@@ -101,9 +101,9 @@ def shared_keys(
 
 
 def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int, DataFile], searches: int) -> str:
-    """Write the keys of numbered files in their order, so that each of the `searches` reads only its share of them.
+    """Write the sorted keys of numbered files, so that each of the `searches` reads only its share of the keys.
 
-    Each key has a flag that its record is of one of the created_dates, and the number of its file. Returns `address`.
+    A row has the key, whether its record is of one of the created_dates, and the number of its file. Returns `address`.
     """
     keys = pl.concat(
         _sound_records(lake, [file]).select(

@@ -22,7 +22,7 @@ from event_platform.events.wire import EXACT_INTEGERS
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.snapshot import Snapshot
 
-#: The newest days of a table that are looked at.
+#: Number of newest days of a table that are examined.
 DAYS = 30
 
 #: Number of texts to read for a type, newest days first; and number of further fields to look for, with texts for each.
@@ -82,7 +82,7 @@ def _is_of_interest(paths: SchemaPaths, outcome: Outcome, path: Path) -> bool:
 
 
 def _keys(paths: SchemaPaths, path: Path) -> list[str]:
-    """Return the possible keys at the end of a path, as JSON texts, including those of values of maps."""
+    """Return the possible keys at the end of a path, as JSON texts; for the values of a map, the keys of the map."""
     while path[-1] == ANY_KEY:
         path = path[:-1]
     column = paths.by_path.get(path)
@@ -93,7 +93,7 @@ def _keys(paths: SchemaPaths, path: Path) -> list[str]:
 def _add_texts(
     sample: RescuedSample, table: Snapshot, days: Sequence[date], texts: int, keys: Sequence[str] = ()
 ) -> None:
-    """Add texts of these days, in this order; with `keys`, those that contain one."""
+    """Add up to `texts` texts of the days, in their order; with `keys`, only texts that contain a key."""
     for day in days:
         files = [file for file in table.files([day]) if file.nulls.get(RESCUED_COLUMN) != file.rows]
         column = scan_files(table.table, files, table.schema).select(RESCUED_COLUMN).drop_nulls()
@@ -128,7 +128,7 @@ def _has_long(event_type: EventType, files: Sequence[DataFile]) -> frozenset[str
 
 
 def _bounds(files: Sequence[DataFile], pick: Callable[[Any, Any], Any], side: str) -> dict[str, int | float]:
-    """Return the least or largest values of number columns for which every file with values has statistics."""
+    """Return the minima or maxima of number columns. Every file with values of a column must have its statistics."""
     extremes: dict[str, int | float] = {}
     unknown: set[str] = set()
     for file in files:

@@ -44,7 +44,7 @@ def due_mending(lake: Lake, mending: Mending) -> dict[date, int]:
 
 
 def objects_to_mend(raw: Snapshot, mending: Mending, dates: Collection[date]) -> dict[str, date]:
-    """Return the objects of due days that have such records, as the rows of raw_events say, with their days."""
+    """Return the objects of due days with records that functions receive or have mended, each with its day."""
     days = _days_with_other_functions(raw, dates, mending)
     rows = scan_files(raw.table, raw.files(days), raw.schema).filter(mending.is_given | pl.col(MENDED_BY).is_not_null())
     objects = rows.select("source_object", "arrival_date").unique().collect(engine="streaming")

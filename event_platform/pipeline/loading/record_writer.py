@@ -35,7 +35,7 @@ class LoadResult:
 
 @dataclass(frozen=True)
 class ObjectStart:
-    """Position of the first record of an object among those of its task."""
+    """Position of the first record of an object among the records of its task."""
 
     flushes: int
     frames: int
@@ -58,7 +58,7 @@ class RecordWriter:
         self._writers: dict[bool, FileWriter] = {}
 
     def position(self) -> ObjectStart:
-        """Return the position at which the records of the next object begin."""
+        """Return the start of the records of the next object."""
         return ObjectStart(self._flushes, len(self._frames), self._records)
 
     def add(self, records: pl.DataFrame, size: int) -> None:

@@ -49,7 +49,7 @@ def read_months(report: Snapshot, days: Collection[date]) -> list[Month]:
 
 
 def replace_days(months: Iterable[Month], days: Collection[date], new_rows: pl.DataFrame) -> list[Month]:
-    """Return months in which days have other rows (see `known_rows`)."""
+    """Return the months with the rows of some days replaced by `new_rows` (see `known_rows`)."""
     changed_months = {day.replace(day=1) for day in days}
     return [_replace(month, days, new_rows) if month.first in changed_months else month for month in months]
 

@@ -81,7 +81,7 @@ def write_index(
     cpu: Mapping[date, float],
     filtered_counts: Mapping[date, int] | None,
 ) -> None:
-    """Draw and write the page of the lake. `history` are its days, except those of the calendar."""
+    """Draw and write the page of the lake. `history` has the rows of its days, without older days of the calendar."""
     page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered_counts)
     storage.write_whole(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 

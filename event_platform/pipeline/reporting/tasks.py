@@ -133,7 +133,7 @@ def _lateness() -> pl.Expr:
 
 
 def _first_above(value: pl.Expr, upper: Mapping[int, str], beyond: str) -> pl.Expr:
-    """Return the word of the first upper bound, of rising ones, that a value does not pass."""
+    """Return the word of the first upper bound (in ascending order) that a value does not exceed."""
     words = pl.lit(beyond)
     for bound, word in reversed(list(upper.items())):
         words = pl.when(value <= bound).then(pl.lit(word)).otherwise(words)
@@ -146,7 +146,7 @@ def _duplicates(duplicates: pl.DataFrame, names: Collection[str]) -> pl.DataFram
 
 
 def _unregistered(unregistered: pl.DataFrame) -> list[pl.DataFrame]:
-    """Count the events of each name, of which there may be any number, and the names; null stands for smaller ones."""
+    """Count unregistered events by name, and the names. Any number of names may exist: rare ones are a row with null."""
     ranked_names = unregistered.sort("value", "event_name", descending=[True, False])
     other_names = add_up(ranked_names.slice(_MAX_NAMES)).filter(pl.col("value") > 0)
     names = pl.DataFrame({"value": [ranked_names.height]}).filter(pl.col("value") > 0)

@@ -34,7 +34,7 @@ def find_appendable(
 ) -> dict[Partition, list[DataFile]]:
     """Return the partitions that can be appended to, each with the source files of its new events.
 
-    For the others, events were removed, the rules changed, or the partition is not as the platform left it.
+    In the other partitions, events were removed, the rules changed, or other programs changed files.
     """
     candidates = _partitions_with_new_events(source, targets, partitions, fingerprints)
     return _without_altered(candidates, targets, reports)

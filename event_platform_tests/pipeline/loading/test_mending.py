@@ -244,7 +244,7 @@ def _parquet(records: list[Any]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "written"),
+    ("name", "encode"),
     [
         ("a.json", lambda records: ndjson(*records)),
         ("a.json.gz", lambda records: gzipped(ndjson(*records))),
@@ -253,10 +253,10 @@ def _parquet(records: list[Any]) -> bytes:
     ],
     ids=["ndjson", "gzip", "concatenated", "parquet"],
 )
-def test_records_of_any_format_are_mended(world: World, name: str, written: Callable[[list[Any]], bytes]) -> None:
+def test_records_of_any_format_are_mended(world: World, name: str, encode: Callable[[list[Any]], bytes]) -> None:
     """A row of Parquet is read as JSON."""
     write_functions(world)
-    world.deliver_bytes(MONDAY, name, written([event("a"), DAMAGED["milliseconds"], event("b")]))
+    world.deliver_bytes(MONDAY, name, encode([event("a"), DAMAGED["milliseconds"], event("b")]))
     world.load(MONDAY)
     assert functions_of(world) == [None, "milliseconds", None]
 

@@ -119,11 +119,11 @@ def test_a_run_that_moves_events_tells_what_it_wrote_where_they_are_now(retired:
     """Not what it cleared in the old table, which has no rows of Wednesday."""
     result = retired.materialize(MONDAY, WEDNESDAY, selection=dg.AssetSelection.assets(UNREGISTERED_EVENTS))
     events = result.get_asset_materialization_events()
-    told = [each.step_materialization_data.materialization for each in events]
-    files = {each.partition: each.metadata["files_written"].value for each in told}
+    materializations = [each.step_materialization_data.materialization for each in events]
+    files = {each.partition: each.metadata["files_written"].value for each in materializations}
     assert files == {str(MONDAY): 1, str(TUESDAY): 1, str(WEDNESDAY): 0}
     version = retired.lake.unregistered_events.snapshot().version
-    assert {each.metadata["delta_version"].value for each in told} == {version}
+    assert {each.metadata["delta_version"].value for each in materializations} == {version}
 
 
 def test_a_type_that_comes_back_has_its_events_again(retired: World, tmp_path: Path) -> None:

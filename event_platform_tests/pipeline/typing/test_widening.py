@@ -130,8 +130,8 @@ def test_every_day_is_rebuilt_in_one_commit_and_each_reader_finds_old_and_new_va
     for read in READERS:
         for row in read(table.uri):
             for name, value in columns(4 if row["event_uuid"].startswith("old") else 5).items():
-                found = row[name]
-                assert (dict(found) if isinstance(value, dict) else found) == value, (read, name)
+                stored_value = row[name]
+                assert (dict(stored_value) if isinstance(value, dict) else stored_value) == value, (read, name)
     old = DeltaTable(table.uri, version=before.version)
     (row,) = pl.scan_delta(old).filter(pl.col("created_date") == MONDAY).collect().to_dicts()
     assert (row["number"], row["text"], row["due"], row["word"]) == (7, 7, date(2025, 6, 1), "a")
