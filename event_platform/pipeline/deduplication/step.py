@@ -96,12 +96,14 @@ def _deduplicate(
         for version, days in _appendable(targets, [] if rebuild else dates, fingerprint, raw.version).items()
         if (work := _new_records(context, raw, version, days, window_days)) is not None
     ]
-    appended = [day for work in appends for day in work.dates]
-    rebuilt = [day for day in dates if day not in appended]
-    works = [*appends, *([_all_records(context, raw, rebuilt, window_days)] if rebuilt else [])]
+    appended_days = [day for work in appends for day in work.dates]
+    rebuilt_days = [day for day in dates if day not in appended_days]
+    works = [*appends, *([_all_records(context, raw, rebuilt_days, window_days)] if rebuilt_days else [])]
     splits = _split(context, targets, works)
     versions = dict.fromkeys(dates, raw.version)
-    compactions = compact(context, {"duplicates": (targets.duplicates, appended), "unique": (targets.unique, appended)})
+    compactions = compact(
+        context, {"duplicates": (targets.duplicates, appended_days), "unique": (targets.unique, appended_days)}
+    )
 
     def commit(
         target: Snapshot,
@@ -110,8 +112,8 @@ def _deduplicate(
         transactions: Mapping[str, int],
     ) -> dict[date, CommitResult]:
         changes = TableCommit(target, transactions=transactions)
-        changes.rebuild(rebuilt, adds_of(rebuilt, adds), versions, fingerprint)
-        return changes.append(appended, [*adds_of(appended, adds), *compaction], versions).commit()
+        changes.rebuild(rebuilt_days, adds_of(rebuilt_days, adds), versions, fingerprint)
+        return changes.append(appended_days, [*adds_of(appended_days, adds), *compaction], versions).commit()
 
     # deduplicated_events last: its source version records that the partition is done.
     adds = [add for each in splits for add in each.duplicates]

@@ -48,19 +48,19 @@ def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, Corrupt
     new_files = _appendable(target, raw, dates)
     corrupt_rows = _corrupt_rows(raw, target, chain(*new_files.values()), new_files)
     stored_reasons = _stored_reasons(target, new_files)
-    appended = [
+    appended_days = [
         day
         for day in stored_reasons
         if stored_reasons[day].total() + corrupt_rows[day].height == _expected_count(raw, day)
     ]
-    rebuilt = [day for day in dates if day not in appended]
-    corrupt_rows |= _corrupt_rows(raw, target, raw.files(rebuilt), rebuilt)
+    rebuilt_days = [day for day in dates if day not in appended_days]
+    corrupt_rows |= _corrupt_rows(raw, target, raw.files(rebuilt_days), rebuilt_days)
     adds = [write_file(part, target.table_to_write, day) for day, part in corrupt_rows.items() if part.height]
     versions = dict.fromkeys(dates, raw.version)
-    changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions)
-    commit_results = changes.append(appended, adds_of(appended, adds), versions).commit()
+    changes = TableCommit(target).rebuild(rebuilt_days, adds_of(rebuilt_days, adds), versions)
+    commit_results = changes.append(appended_days, adds_of(appended_days, adds), versions).commit()
     reasons = {day: _reasons(part.lazy(), [day])[day] for day, part in corrupt_rows.items()}
-    reasons |= {day: stored_reasons[day] + reasons[day] for day in appended}
+    reasons |= {day: stored_reasons[day] + reasons[day] for day in appended_days}
     return {day: CorruptReport(reasons[day], commit_results[day]) for day in dates}
 
 

@@ -56,10 +56,10 @@ class _Plan:
 
     snapshot: Snapshot
     delivery: Delivery
-    altered: dict[date, str]  # days that are loaded again, and why
+    altered_days: dict[date, str]  # days that are loaded again, and why
     unreadable_files: list[DataFile]  # files of altered days that cannot be read
     to_mend: Mapping[str, date]  # objects that are reloaded for mending
-    rereads_loaded: bool  # loaded objects are reloaded if the present rules would read them differently
+    is_reload: bool  # a replay or a mending: objects are loaded with the present rules and functions
 
 
 def _load(
@@ -75,7 +75,7 @@ def _load(
     results = _load_objects(context, source, plan, dates)
     plan = replace(plan, delivery=_without_unreadable(plan.delivery, results))
     reports = _reports(plan, results, dates)
-    if plan.delivery.due or plan.altered or plan.to_mend:
+    if plan.delivery.due or plan.altered_days or plan.to_mend:
         commit_results = _commit(context, plan, results, reports, window_days, source)
         for day, commit_result in commit_results.items():
             reports[day].commit_result = commit_result
@@ -85,23 +85,23 @@ def _load(
 def _plan(lake: Lake, source: ObjectSource, dates: Sequence[date], *, replay: bool, mend: bool) -> _Plan:
     snapshot = lake.raw_events.snapshot_to_write()
     delivery = deliveries(snapshot, source.landing, dates)
-    altered = altered_dates(snapshot, dates)
-    unreadable_files = [each.file for each in damaged_files(snapshot, altered)] if altered else []
-    intact = [day for day in dates if day not in altered]
+    altered_days = altered_dates(snapshot, dates)
+    unreadable_files = [each.file for each in damaged_files(snapshot, altered_days)] if altered_days else []
+    intact = [day for day in dates if day not in altered_days]
     to_mend = objects_to_mend(snapshot, source.mending, intact) if mend else {}
 
-    def is_read_again(landed_object: LandedObject) -> bool:
-        return replay or landed_object.arrival_date in altered or landed_object.name in to_mend
+    def must_reload(landed_object: LandedObject) -> bool:
+        return replay or landed_object.arrival_date in altered_days or landed_object.name in to_mend
 
-    objects_again = list(filter(is_read_again, delivery.loaded))
-    objects_loaded = list(filterfalse(is_read_again, delivery.loaded))
+    objects_to_reload = list(filter(must_reload, delivery.loaded))
+    objects_to_keep = list(filterfalse(must_reload, delivery.loaded))
     delivery = replace(
         delivery,
-        due=[*delivery.due, *objects_again],
-        changed=[*delivery.changed, *objects_again],
-        loaded=objects_loaded,
+        due=[*delivery.due, *objects_to_reload],
+        changed=[*delivery.changed, *objects_to_reload],
+        loaded=objects_to_keep,
     )
-    return _Plan(snapshot, delivery, altered, unreadable_files, to_mend, replay or mend)
+    return _Plan(snapshot, delivery, altered_days, unreadable_files, to_mend, replay or mend)
 
 
 def _commit(
@@ -114,14 +114,14 @@ def _commit(
 ) -> dict[date, CommitResult]:
     """Commit the loaded records and the due created_dates downstream, which are added to the reports."""
     snapshot, changed_objects, zone = plan.snapshot, plan.delivery.changed, source.landing.zone
-    stale, replacement_adds = _rewrite_stale_files(context, plan)
+    stale_files, replacement_adds = _rewrite_stale_files(context, plan)
     adds = [add for result in results for add in result.adds]
     new_files = [added_file(snapshot.table, add) for add in adds]
     for created_date, arrival_date in [
         *changed_dates(
             snapshot,
             new_files,
-            stale,
+            stale_files,
             [landed_object.name for landed_object in changed_objects],
             plan.unreadable_files,
             window_days,
@@ -130,25 +130,31 @@ def _commit(
     ]:
         reports[arrival_date].created_dates.add(created_date)
     due = sorted(
-        {*plan.altered, *plan.to_mend.values(), *(landed_object.arrival_date for landed_object in plan.delivery.due)}
+        {
+            *plan.altered_days,
+            *plan.to_mend.values(),
+            *(landed_object.arrival_date for landed_object in plan.delivery.due),
+        }
     )
     # If an object changed, files of its day are replaced anyway.
-    appended = set(due) - {landed_object.arrival_date for landed_object in changed_objects} - plan.altered.keys()
-    compaction = compact(context, {"raw_events": (snapshot, appended)})["raw_events"]
-    removes = [remove_action(snapshot.table, file) for file in (*stale, *plan.unreadable_files)]
+    appended_days = (
+        set(due) - {landed_object.arrival_date for landed_object in changed_objects} - plan.altered_days.keys()
+    )
+    compaction = compact(context, {"raw_events": (snapshot, appended_days)})["raw_events"]
+    removes = [remove_action(snapshot.table, file) for file in (*stale_files, *plan.unreadable_files)]
     created_dates = {day.isoformat() for report in reports.values() for day in report.created_dates}
     empty = [empty_object_id(landed_object) for result in results for landed_object in result.empty_objects]
     metadata = {"arrival_dates": [day.isoformat() for day in due], "created_dates": sorted(created_dates)}
     if zone is not UTC:  # then the ledger asks for objects of other days as well
         metadata["landing_timezone"] = [str(zone)]
-    complete_days = [day for day in due if (plan.rereads_loaded or day in plan.altered) and not reports[day].unreadable]
+    complete_days = [day for day in due if (plan.is_reload or day in plan.altered_days) and not reports[day].unreadable]
     transactions = dict.fromkeys(empty, 1) | mend_transactions(snapshot, source.mending, due, complete_days)
     commit = TableCommit(snapshot, metadata, transactions | add_step_time(snapshot, due, adds))
     return commit.append(
         due,
         [*adds, *replacement_adds, *compaction, *removes],
         dict.fromkeys(due, snapshot.version + 1),
-        restored=[day for day in plan.altered if not reports[day].unreadable],
+        restored=[day for day in plan.altered_days if not reports[day].unreadable],
     ).commit()
 
 
@@ -206,7 +212,7 @@ def _reports(plan: _Plan, results: Collection[LoadResult], dates: Sequence[date]
             objects=due_counts[day],
             known_objects=known_counts[day],
             replaced_objects=changed_counts[day],
-            altered_reason=plan.altered.get(day, ""),
+            altered_reason=plan.altered_days.get(day, ""),
             unmended_objects=missing_counts[day],
         )
         for day in dates

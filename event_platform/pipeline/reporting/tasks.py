@@ -146,7 +146,7 @@ def _duplicates(duplicates: pl.DataFrame, names: Collection[str]) -> pl.DataFram
 
 
 def _unregistered(unregistered: pl.DataFrame) -> list[pl.DataFrame]:
-    """Count unregistered events by name, and the names. Any number of names may exist: rare ones are a row with null."""
+    """Count unregistered events by name, and the names. Their number is unlimited: rare names share a row with null."""
     ranked_names = unregistered.sort("value", "event_name", descending=[True, False])
     other_names = add_up(ranked_names.slice(_MAX_NAMES)).filter(pl.col("value") > 0)
     names = pl.DataFrame({"value": [ranked_names.height]}).filter(pl.col("value") > 0)
