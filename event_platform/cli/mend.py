@@ -37,11 +37,11 @@ def dry_run(environment: Environment, first: date | None, last: date | None, pro
     lake = open_lake(environment.lake)
     due = [day for day in due_mending(lake, catalog.mending) if window[0] <= day <= window[1]]
     landing = open_landing(environment.landing, environment.landing_timezone)
-    loading = ObjectSource(landing, catalog.envelope, environment.start_date, mending=catalog.mending)
+    source = ObjectSource(landing, catalog.envelope, environment.start_date, mending=catalog.mending)
     with open_executor(environment.compute) as executor:
         context = PipelineContext(lake, executor, progress)
         progress.begin("reading objects")
-        return try_mending(context, loading, due, _EXAMPLES)
+        return try_mending(context, source, due, _EXAMPLES)
 
 
 def print_trial(trial: MendTrial, environment: Environment, *, as_json: bool) -> None:

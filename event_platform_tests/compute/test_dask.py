@@ -238,8 +238,8 @@ def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch
     storage, landing = open_lake(f"s3://{bucket}/lake").storage, open_landing(f"s3://{bucket}/landing")
     assert isinstance(landing, BucketLanding)
     assert landing.store.options["secret_access_key"] == SECRET_KEY
-    loading = ObjectSource(landing, world.catalog.envelope, world.start_date)
-    packed = _pickle_call((tuple, ((loading, storage, Lake(storage)),), {}))
+    source = ObjectSource(landing, world.catalog.envelope, world.start_date)
+    packed = _pickle_call((tuple, ((source, storage, Lake(storage)),), {}))
     for secret in SECRETS:
         assert secret.encode() not in packed
     monkeypatch.setattr("event_platform.compute.dask._prepare", lambda: None)  # it would prepare this process

@@ -11,8 +11,8 @@ from event_platform.pipeline.loading.tasks import load_objects
 from event_platform.pipeline.sizing import Sizing
 
 
-def load_or_die(lake: Lake, loading: ObjectSource, sizing: Sizing, objects: list[LandedObject]) -> LoadResult:
+def load_or_die(lake: Lake, source: ObjectSource, sizing: Sizing, objects: list[LandedObject]) -> LoadResult:
     """Load objects; end the process at one that is called so."""
     if any(landed.name.endswith("deadly") for landed in objects):
         os.kill(os.getpid(), signal.SIGKILL)
-    return load_objects(lake, loading, sizing, objects)
+    return load_objects(lake, source, sizing, objects)

@@ -181,8 +181,8 @@ class World:
         """Landing → raw_events and corrupt_events."""
         catalog = self.catalog
         with self.pipeline() as context:
-            loading = ObjectSource(self.landing, catalog.envelope, self.start_date, self.limits, catalog.mending)
-            reports = load(context, loading, days, WINDOW_DAYS, replay=replay, mend=mend)
+            source = ObjectSource(self.landing, catalog.envelope, self.start_date, self.limits, catalog.mending)
+            reports = load(context, source, days, WINDOW_DAYS, replay=replay, mend=mend)
         quarantine_corrupt(self.lake, days)
         raise_unreadable(reports.values())
         return reports

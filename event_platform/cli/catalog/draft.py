@@ -107,7 +107,7 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     objects = sorted(opened.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():
         print_warning(str(fault))
-    loading, reader = ObjectSource(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
+    source, reader = ObjectSource(opened, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
     with show_progress("objects") as listen:
         for number, landed in enumerate(objects, start=1):
             try:
@@ -117,7 +117,7 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
                     raise
                 print_warning(str(error))
                 continue
-            for rows, _ in read_records(loading, reader, landed, BytesIO(content)):
+            for rows, _ in read_records(source, reader, landed, BytesIO(content)):
                 counts.add(rows)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())

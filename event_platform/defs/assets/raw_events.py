@@ -79,9 +79,9 @@ def build_raw_events(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             tables, dates = pipeline.lake, dates_of(context)
-            loading = ObjectSource(landing.open(), envelope, first_date, rules.limits, catalog.mending)
+            source = ObjectSource(landing.open(), envelope, first_date, rules.limits, catalog.mending)
             window_days = rules.deduplication_window_days
-            loaded = load(pipeline, loading, dates, window_days, replay=config.replay, mend=config.mend)
+            loaded = load(pipeline, source, dates, window_days, replay=config.replay, mend=config.mend)
             corrupt = quarantine_corrupt(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
             _warn(context, loaded)

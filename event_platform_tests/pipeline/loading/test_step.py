@@ -203,9 +203,9 @@ def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
         world.deliver(MONDAY, name, event(name))
     monkeypatch.setattr("event_platform.pipeline.loading.step.load_objects", load_or_die)
     monkeypatch.setattr("event_platform.pipeline.loading.step.is_large", lambda *_: True)
-    loading = ObjectSource(world.landing, world.catalog.envelope, world.start_date)
+    source = ObjectSource(world.landing, world.catalog.envelope, world.start_date)
     with local_pool(2) as pool:
-        reports = load(PipelineContext(world.lake, pool), loading, [MONDAY], 7)
+        reports = load(PipelineContext(world.lake, pool), source, [MONDAY], 7)
     assert world.raw()["event_uuid"].to_list() == ["a", "b", "c", "e"]
     assert version(world) == 1
     with pytest.raises(WorkerError, match=r"worked on 2025/06/02/12/deadly was ended .* this one stays due"):
