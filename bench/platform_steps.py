@@ -21,7 +21,7 @@ from event_platform.events.catalog import load_catalog
 from event_platform.lake.ledger import deliveries
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.opening import open_lake, open_landing
@@ -50,7 +50,7 @@ def measure(landing: str, catalog_folder: str, lake_folder: str, sizing: Sizing 
     with local_pool() as executor:
         arrival_dates = sorted({each.arrival_date for each in deliveries(lake.raw_events.snapshot(), source, None).due})
         loading, context = (
-            Loading(source, catalog.envelope, first_date),
+            ObjectSource(source, catalog.envelope, first_date),
             PipelineContext(lake, executor, sizing=sizing),
         )
         with _timed("load", costs):

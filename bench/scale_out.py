@@ -38,7 +38,7 @@ from event_platform.lake.totals import lake_totals
 from event_platform.landing.folder import FolderLanding
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.deduplication.step import deduplicate
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.reporting.step import report_quality
@@ -61,10 +61,10 @@ class Work:
     def steps(self, lake: Lake, executor: Executor) -> dict[str, Callable[[], Any]]:
         """Return the steps in order, by the names of their tables."""
         landing = FolderLanding(self.folder / "landing")
-        loading, context = Loading(landing, self.catalog.envelope, _FIRST), PipelineContext(lake, executor)
+        source, context = ObjectSource(landing, self.catalog.envelope, _FIRST), PipelineContext(lake, executor)
         keys = [*self.catalog.by_key, UNREGISTERED]
         return {
-            "raw_events": lambda: load(context, loading, self.days, _WINDOW_DAYS),
+            "raw_events": lambda: load(context, source, self.days, _WINDOW_DAYS),
             "corrupt_events": lambda: quarantine_corrupt(lake, self.days),
             "deduplicated_events": lambda: deduplicate(context, self.days, _WINDOW_DAYS),
             "events/…": lambda: type_all(context, self.catalog, keys, self.days),

@@ -104,7 +104,9 @@ def corruption_reasons() -> str:
 def formats() -> str:
     """Return the formats that objects land in, in the order in which they are tried."""
     head = ["format", "told by its beginning", "what is read", "of a damaged one"]
-    rows = ([each.name, each.told_by, each.reads or f"Nothing: {each.remedy}", each.damaged] for each in FORMATS)
+    rows = (
+        [each.name, each.signature, each.reads or f"Nothing: {each.remedy}", each.damage_result] for each in FORMATS
+    )
     return _table(head, rows)
 
 

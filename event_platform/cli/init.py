@@ -68,7 +68,7 @@ def init(environment: Environment, *, answer: Callable[[str, Sequence[str]], int
     if os.path.lexists(target) and not force:
         raise CatalogError(f"{target}: exists; --force replaces it")
     sampled = _read(environment)
-    proposal = propose([SampledText(item.landed.arrival_date, item.data) for item in sampled])
+    proposal = propose([SampledText(item.landed_object.arrival_date, item.data) for item in sampled])
     _require_usable(environment.landing, proposal, sampled)
     envelope, parts = _choose(proposal, answer, _constant(environment.landing))
     parts = [*parts[:-1], replace(parts[-1], reasons=[*parts[-1].reasons, *_describe_path_hours(sampled, envelope)])]
@@ -90,7 +90,7 @@ def _read(environment: Environment) -> list[SampledObject]:
         for item in sample(landing, omissions):
             sampled.append(item)
             listen("sample", len(sampled), None)
-    unread = [f"{item.landed.name}: {item.fault}" for item in sampled if item.fault]
+    unread = [f"{item.landed_object.name}: {item.fault}" for item in sampled if item.fault]
     for fault in [*map(str, omissions.faults.values()), *unread]:
         print_warning(fault)
     if not sampled:
@@ -173,7 +173,7 @@ def _describe_path_hours(sampled: Sequence[SampledObject], envelope: Envelope) -
     reader = open_reader(envelope)
     hours = []
     for item in sampled:
-        dated = date_in(item.landed.name)
+        dated = date_in(item.landed_object.name)
         last = to_microseconds(reader.read(item.data)["created_at"], envelope).cast(pl.Float64).fill_nan(None).max()
         if dated is not None and dated.hour is not None and isinstance(last, float):
             end = datetime(dated.day.year, dated.day.month, dated.day.day, dated.hour, tzinfo=UTC).timestamp() + _HOUR
@@ -202,13 +202,13 @@ def _constant(uri: str) -> str:
 
 def _first_date(proposal: Proposal, sampled: Sequence[SampledObject]) -> date:
     """Return the first day of creation in the sample, without outliers far from every arrival."""
-    arrivals = [item.landed.arrival_date for item in sampled]
+    arrivals = [item.landed_object.arrival_date for item in sampled]
     earliest = datetime.combine(min(arrivals), datetime.min.time(), UTC) - _EARLY
     return min(moment for moment in [*proposal.usable_times[0].moments, datetime.now(UTC)] if moment >= earliest).date()
 
 
 def _heading(proposal: Proposal, sampled: Sequence[SampledObject]) -> str:
-    days = sorted({item.landed.arrival_date for item in sampled})
+    days = sorted({item.landed_object.arrival_date for item in sampled})
     span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
     unread = f"; {proposal.unread:,} more are no JSON objects" if proposal.unread else ""
     return f"{counted(proposal.count, 'record')} of {counted(len(sampled), 'object')} that arrived on {span}{unread}"

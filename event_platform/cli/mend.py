@@ -21,7 +21,7 @@ from event_platform.events.wording import counted
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.loading.mend_trial import MendTrial, try_mending
 from event_platform.pipeline.loading.mending import due_mending
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.quality.text import shown
 
@@ -37,16 +37,16 @@ def dry_run(environment: Environment, first: date | None, last: date | None, pro
     lake = open_lake(environment.lake)
     due = [day for day in due_mending(lake, catalog.mending) if window[0] <= day <= window[1]]
     landing = open_landing(environment.landing, environment.landing_timezone)
-    loading = Loading(landing, catalog.envelope, environment.start_date, mending=catalog.mending)
+    source = ObjectSource(landing, catalog.envelope, environment.start_date, mending=catalog.mending)
     with open_executor(environment.compute) as executor:
         context = PipelineContext(lake, executor, progress)
         progress.begin("reading objects")
-        return try_mending(context, loading, due, _EXAMPLES)
+        return try_mending(context, source, due, _EXAMPLES)
 
 
 def print_trial(trial: MendTrial, environment: Environment, *, as_json: bool) -> None:
     """Print the outcome of mending, with examples."""
-    for warning in [*trial.outcome.warnings, *trial.unread[:_EXAMPLES]]:
+    for warning in [*trial.outcome.warnings, *trial.read_errors[:_EXAMPLES]]:
         print_warning(warning)
     examples = _examples(trial.outcome.spread_examples(), load_catalog(environment.catalog))
     if as_json:
@@ -63,8 +63,8 @@ def _as_json(trial: MendTrial) -> dict[str, Any]:
         "given": dict(sorted(outcome.letter_counts.items())),
         "functions": outcome.as_json(),
         "stay": dict(sorted(outcome.unmended_counts.items())),
-        "put_back": trial.put_back,
-        "unread": trial.unread,
+        "put_back": trial.restored_records,
+        "unread": trial.read_errors,
     }
 
 
@@ -80,7 +80,7 @@ def _render(trial: MendTrial, examples: Collection[dict[str, str]]) -> Iterator[
     for example in examples:
         yield f"{example['reason']}, {example['function']}:\n  - {example['before']}\n  + {example['after']}"
     outcome = trial.outcome
-    for label, count in trial.put_back.items():
+    for label, count in trial.restored_records.items():
         yield f"{counted(count, 'record')} mended by {label}, which the catalog lacks, would be as they landed"
     records, objects, days = (
         outcome.letter_counts.total(),

@@ -31,7 +31,7 @@ from event_platform.pipeline.due_dates import DueDates
 from event_platform.pipeline.loading.mending import due_mending
 from event_platform.pipeline.loading.tasks import is_large
 from event_platform.pipeline.opening import open_lake, open_landing
-from event_platform.pipeline.publication import IcebergStatus, bring_up, open_iceberg_catalog
+from event_platform.pipeline.publication import IcebergStatus, open_iceberg_catalog, publish_outdated
 from event_platform.pipeline.sizing import DEFAULT_SIZING
 from event_platform.quality.partitions import date_ranges
 from event_platform.sample.own_assets import shipped_assets
@@ -81,7 +81,7 @@ def run_due(
     failed, results = list[str](), dict(results or {})
     if environment.compute == LOCAL_COMPUTE and is_large(delivery.due, DEFAULT_SIZING):
         prepare()  # it imports while this process does
-    if due is None or due.every:
+    if due is None or due.all_days:
         progress.begin("starting Dagster")
         from event_platform.cli.materializing import materialize_due  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def run_due(
         results |= outcome.results
     # The run of a day has reported the faults in that day's folders.
     failed += [fault for fault in map(str, delivery.omissions.faults.values()) if fault not in "".join(failed)]
-    still_due = sorted(day for day in due.every if day is not None) if (first or last) and not failed else []
+    still_due = sorted(day for day in due.all_days if day is not None) if (first or last) and not failed else []
     _print_failures(failed)  # now, as the totals of a table that failed may not be countable either
     status = _publish_and_count(environment, catalog, before, due, failed, results, progress)
     return Outcome(failed, status, still_due)
@@ -188,7 +188,7 @@ def _find_arrivals(
 
 def _find_due(environment: Environment, lake: PinnedLake, catalog: Catalog) -> DueDates:
     own = shipped_assets(catalog, environment.start_date)
-    return due_created_dates(lake, catalog, own=own, look_for_files=True, rows_examined=None)
+    return due_created_dates(lake, catalog, own_assets=own, look_for_files=True, rows_examined=None)
 
 
 def _publish_and_count(
@@ -221,8 +221,8 @@ def _publish(environment: Environment, lake: PinnedLake, catalog: Catalog, progr
     if environment.iceberg is None:
         return None
     progress.begin("publishing")
-    status = bring_up(open_iceberg_catalog(environment, lake), lake.every_table(catalog.event_types))
-    for table in status.behind:
+    status = publish_outdated(open_iceberg_catalog(environment, lake), lake.every_table(catalog.event_types))
+    for table in status.outdated:
         if table.reason:
             print_warning(f"{table.table}: not published in the Iceberg catalog: {table.reason}")
     return status

@@ -144,7 +144,7 @@ def current_status(environment: Environment, progress: Listener, *, every: bool)
 
 
 def _read_present(environment: Environment, catalog: Catalog, lake: PinnedLake, *, every: bool) -> Status:
-    due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
+    due = due_created_dates(lake, catalog, own_assets=shipped_assets(catalog, environment.start_date))
     return read_status(environment, catalog, lake, due, iceberg=_iceberg(environment, catalog, lake), every=every)
 
 
@@ -202,12 +202,12 @@ def _render_totals(status: Status) -> Iterator[RenderableType]:
     failed = f"; {describe_failures(status.failed)}" if status.failed else ""
     if not (status.balanced or status.is_under_way):
         yield Styled(_describe_imbalance(status.totals), "red")
-    if status.rest.left:
+    if status.rest.open_work:
         prefix = "balanced, but not complete" if status.balanced else "And not complete"
         prefix = "not balanced yet: newer records are not built" if status.is_under_way else prefix
-        yield Styled(f"{prefix}: {'; '.join(status.rest.left)}{failed}", "yellow")
-    elif status.balanced and status.rest.outside:
-        days = counted(len(status.rest.outside), "day")
+        yield Styled(f"{prefix}: {'; '.join(status.rest.open_work)}{failed}", "yellow")
+    elif status.balanced and status.rest.days_outside:
+        days = counted(len(status.rest.days_outside), "day")
         yield Styled(f"balanced, without the objects of {days} outside the partitions{failed}", "yellow")
     elif status.balanced:
         yield f"balanced: nothing is lost, nothing is counted twice{failed}"

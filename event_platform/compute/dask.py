@@ -67,7 +67,7 @@ class _Cluster(Executor):
             self._client = _connect(self._address)
         # A unique key, because Dask runs tasks with equal keys (by default, equal arguments) once.
         key = f"{funcname(fn)}-{uuid.uuid4().hex}"
-        future: Future[T] = self._client.get_executor().submit(pickle.loads, _packed((fn, args, kwargs)), key=key)
+        future: Future[T] = self._client.get_executor().submit(pickle.loads, _pickle_call((fn, args, kwargs)), key=key)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
@@ -95,10 +95,10 @@ class _Call:
     versions: Mapping[str, str]
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[bytes, Mapping[str, str]]]:
-        return _make, (self.call, self.versions)
+        return _execute_call, (self.call, self.versions)
 
 
-def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]) -> bytes:
+def _pickle_call(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]) -> bytes:
     """Pickle a call so that unpickling executes it.
 
     On a worker without this package, the task then fails with an error. If the task itself were a function of this
@@ -109,16 +109,16 @@ def _packed(call: tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]])
     return pickle.dumps(_Call(buffer.getvalue(), versions()), pickle.HIGHEST_PROTOCOL)
 
 
-def _make(call: bytes, driver: Mapping[str, str]) -> Any:
+def _execute_call(call: bytes, driver: Mapping[str, str]) -> Any:
     """Execute a call from another process if the versions match, and return its result."""
     _prepare()
-    others = differences(versions(), driver)
-    if others:
+    other_versions = differences(versions(), driver)
+    if other_versions:
         raise SettingError(
             "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine; the worker on "
-            f"{platform.node()} has {'; '.join(others)}"
+            f"{platform.node()} has {'; '.join(other_versions)}"
         )
-    function, args, kwargs = pickle.loads(call)  # noqa: S301 - by _packed, from the driver
+    function, args, kwargs = pickle.loads(call)  # noqa: S301 - by _pickle_call, from the driver
     return function(*args, **kwargs)
 
 
@@ -132,9 +132,9 @@ def _prepare() -> None:
 def differences(worker: Mapping[str, str], driver: Mapping[str, str]) -> list[str]:
     """Describe the versions in which a worker differs from the driver."""
     return [
-        f"{name} {worker.get(name)}, the driver {expected}"
-        for name, expected in driver.items()
-        if worker.get(name) != expected
+        f"{name} {worker.get(name)}, the driver {driver_version}"
+        for name, driver_version in driver.items()
+        if worker.get(name) != driver_version
     ]
 
 

@@ -94,12 +94,12 @@ def prepare() -> None:
 @contextmanager
 def _worker_variables() -> Iterator[None]:
     """Set the environment of workers for processes that are started within."""
-    before = {name: os.environ.get(name) for name in _WORKER_VARIABLES}
+    old_values = {name: os.environ.get(name) for name in _WORKER_VARIABLES}
     os.environ.update(_WORKER_VARIABLES)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name, value in old_values.items():
             if value is None:
                 del os.environ[name]
             else:

@@ -18,16 +18,16 @@ from event_platform.events.errors import ClusterError, WorkerError, raise_panics
 from event_platform.lake.files import DataFile
 from event_platform.landing.landing import LandedObject
 
-#: How often a task may kill its worker, and how many such tasks may be skipped before the step fails.
-_DEATHS, _LEFT_OUT = 3, 3
+#: Number of workers that a task may kill, and maximum number of such tasks that are skipped before the step fails.
+_DEATHS, _MAX_SKIPPED = 3, 3
 
 #: Files and objects that an error names.
-_NAMED = 5
+_MAX_NAMES = 5
 
 #: Identifies this process. Process ids repeat on other hosts and in containers.
 _THIS_PROCESS = uuid.uuid4().hex
 
-#: Called with the name of what is done, how many are done, and how many there are.
+#: Called with the label of a step, the number of its completed tasks, and the number of all of its tasks.
 Progress = Callable[[str, int, int], None]
 
 T = TypeVar("T")
@@ -63,11 +63,11 @@ def step_seconds() -> float:
 
 
 @dataclass(frozen=True)
-class Parts(Generic[T]):
-    """How to split a task, and its result if even its smallest part kills the worker every time."""
+class TaskSplit(Generic[T]):
+    """How to split a task, and the result of a part that cannot be split and kills its worker every time."""
 
     halves: Callable[..., list[tuple[Any, ...]]]  # arguments → those of two smaller tasks; empty if indivisible
-    left_out: Callable[[tuple[Any, ...], WorkerError], T]
+    result_if_lost: Callable[[tuple[Any, ...], WorkerError], T]
 
 
 def run_tasks(
@@ -75,13 +75,15 @@ def run_tasks(
     function: Callable[..., T],
     arguments: Sequence[tuple[Any, ...]],
     progress: Progress,
-    what: str,
+    label: str,
     *,
     small: bool = False,
     large: bool = False,
-    parts: Parts[T] | None = None,
+    split: TaskSplit[T] | None = None,
 ) -> list[T]:
-    """Run `function` once for each tuple of arguments; results are in the order of the arguments and their `parts`.
+    """Run `function` once for each tuple of arguments. Results are in the order of the arguments and of their parts.
+
+    `label` names the tasks in progress and in errors. With `split`, a task that killed its worker is run in parts.
 
     The first failing task ends the step with its error, and tasks that have not started are dropped. Raises
     ClusterError if a cluster drops tasks, and WorkerError if a task ends its worker at every attempt. Tasks that are
@@ -90,16 +92,16 @@ def run_tasks(
     # Starting a pool would cost more than it saves. On a cluster, this process may be small: it only commits.
     if (small or (len(arguments) == 1 and not large)) and isinstance(executor, LocalPool):
         return [function(*argument) for argument in arguments]
-    run = _Run(executor, _TimedTask(function), progress, what, parts)
-    waiting = [_Task(number, argument) for number, argument in enumerate(arguments)]
-    run.total = len(waiting)
-    while waiting:
-        lost = run.run_parallel(waiting)
-        # The tasks waiting longest were running: one of them killed its worker, and the others were lost with it.
+    run = _Run(executor, _TimedTask(function), progress, label, split)
+    pending = [_Task(number, argument) for number, argument in enumerate(arguments)]
+    run.total = len(pending)
+    while pending:
+        lost = run.run_parallel(pending)
+        # The first lost tasks were running: one of them killed its worker, and the others were lost with it.
         workers = executor.workers if isinstance(executor, LocalPool) else len(lost)
         for task in lost[:workers]:
             run.run_alone(replace(task, deaths=1))
-        waiting = lost[workers:]
+        pending = lost[workers:]
     return [result for number in range(len(arguments)) for result in run.results[number]]
 
 
@@ -117,15 +119,15 @@ class _Run(Generic[T]):
     executor: Executor
     function: "_TimedTask[T]"
     progress: Progress
-    what: str
-    parts: Parts[T] | None
+    label: str
+    split: TaskSplit[T] | None
     results: dict[int, list[T]] = field(default_factory=dict)
     total: int = 0
-    done: int = 0
-    left_out: list[WorkerError] = field(default_factory=list)
+    completed: int = 0
+    skipped_errors: list[WorkerError] = field(default_factory=list)
 
     def run_parallel(self, tasks: Sequence[_Task]) -> list[_Task]:
-        """Run tasks in parallel. Return those whose worker was lost, in order."""
+        """Run tasks in parallel. Return the tasks whose worker was killed, in order."""
         futures: dict[Future[tuple[T, str, float]], _Task] = {}
         lost: list[_Task] = []
         try:
@@ -142,7 +144,7 @@ class _Run(Generic[T]):
         except CancelledError as error:  # not by us: tasks that `_cancel` cancels are no longer awaited
             _cancel(futures)
             raise ClusterError(
-                f"{self.what}: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote is "
+                f"{self.label}: the scheduler of the cluster went away, or dropped tasks; nothing that they wrote is "
                 "committed: see that it runs, and run again"
             ) from error
         except BaseException:
@@ -152,20 +154,20 @@ class _Run(Generic[T]):
 
     def run_alone(self, task: _Task) -> None:
         """Run a task that may have killed its worker alone, in smaller and smaller parts."""
-        left = [task]
-        while left:
-            now = left.pop(0)
-            if not self.run_parallel([now]):
+        queue = [task]
+        while queue:
+            part = queue.pop(0)
+            if not self.run_parallel([part]):
                 continue
-            now = replace(now, deaths=now.deaths + 1)
-            halves = self.parts.halves(*now.arguments) if self.parts else []
+            part = replace(part, deaths=part.deaths + 1)
+            halves = self.split.halves(*part.arguments) if self.split else []
             if halves:
                 self.total += 1
-                left = [replace(now, arguments=half) for half in halves] + left
-            elif now.deaths < _DEATHS:
-                left.insert(0, now)
+                queue = [replace(part, arguments=half) for half in halves] + queue
+            elif part.deaths < _DEATHS:
+                queue.insert(0, part)
             else:
-                self._give_up(now)
+                self._give_up(part)
 
     def _finish(self, task: _Task, output: tuple[T, str, float]) -> None:
         result, process, seconds = output
@@ -176,25 +178,25 @@ class _Run(Generic[T]):
 
     def _add(self, task: _Task, result: T) -> None:
         self.results.setdefault(task.number, []).append(result)
-        self.done += 1
-        self.progress(self.what, self.done, self.total)
+        self.completed += 1
+        self.progress(self.label, self.completed, self.total)
 
     def _give_up(self, task: _Task) -> None:
         error = WorkerError(
-            f"{self.what}: the process that worked on {_named(task.arguments)} was ended by the system "
+            f"{self.label}: the process that worked on {_describe_arguments(task.arguments)} was ended by the system "
             f"{task.deaths} times, most likely because memory ran out (see `dmesg`, or for 137 as the exit code of the "
             "container). Run fewer workers (resource compute: workers), or give the machine more memory."
         )
-        self.left_out.append(error)
-        if self.parts is None or len(self.left_out) > _LEFT_OUT:
-            raise WorkerError(" ".join(map(str, self.left_out)))
-        self._add(task, self.parts.left_out(task.arguments, error))
+        self.skipped_errors.append(error)
+        if self.split is None or len(self.skipped_errors) > _MAX_SKIPPED:
+            raise WorkerError(" ".join(map(str, self.skipped_errors)))
+        self._add(task, self.split.result_if_lost(task.arguments, error))
 
 
-def _named(arguments: tuple[Any, ...]) -> str:
+def _describe_arguments(arguments: tuple[Any, ...]) -> str:
     """Return the names of the first objects and files of a task."""
-    names = list(islice(_names(arguments), _NAMED + 1))
-    return ", ".join(names[:_NAMED]) + (", and others" if len(names) > _NAMED else "") or "the same task"
+    names = list(islice(_names(arguments), _MAX_NAMES + 1))
+    return ", ".join(names[:_MAX_NAMES]) + (", and others" if len(names) > _MAX_NAMES else "") or "the same task"
 
 
 def _names(value: Any) -> Iterator[str]:

@@ -78,7 +78,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         published = publish(context, self.publishing, tables, [report.table]).get(context.asset_key, {})
         context.add_output_metadata({URI: report.table.uri, COLUMN_SCHEMA: column_schema(report.table), **published})
         for day, rows in report.rows.items():
-            figures = figures_of(report.written[day])
+            figures = figures_of(report.commit_results[day])
             if day is None:
                 context.add_output_metadata({"dagster/row_count": rows, **figures})
             else:

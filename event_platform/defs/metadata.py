@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from event_platform.lake.schemas import to_delta, type_name
-from event_platform.lake.table_commit import Written
+from event_platform.lake.table_commit import CommitResult
 from event_platform.lake.tables import Table
 from event_platform.quality.text import as_markdown, shown
 
@@ -65,7 +65,7 @@ def sql_name(name: str) -> str:
     return dotted if re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", dotted) else f'"{dotted}"'
 
 
-def figures_of(written: Written) -> dict[str, Any]:
+def figures_of(written: CommitResult) -> dict[str, Any]:
     """Return metadata of a commit to a partition, with the table versions before and after."""
     return {
         "files_written": written.files,

@@ -41,10 +41,10 @@ def _check_tables(catalog: IcebergCatalog, tables: Sequence[Table]) -> Finding:
         if database.verdict is Verdict.BAD:
             return replace(database, name=_NAME)
     status = read_status(catalog, tables)
-    unknown = [table for table in status.behind if table.reason]
+    unknown = [table for table in status.outdated if table.reason]
     if unknown:
         return bad(_NAME, f"{catalog.name}: {unknown[0].table}: {unknown[0].reason}", _ACCESS)
-    if status.behind:
+    if status.outdated:
         return bad(
             _NAME, f"{catalog.name}: {status.sentence}", "event-platform publish publishes them, or says why it cannot"
         )

@@ -48,4 +48,4 @@ def check_sample(landing: Landing, catalog: Path, first_date: date) -> Finding:
 def _sampled(landing: Landing, envelope: Envelope, first_date: date) -> Iterator[pl.DataFrame]:
     reader = open_reader(envelope)
     for item in sample(landing, Omissions()):
-        yield classify(reader.read(item.data), envelope, item.landed.arrival_date, first_date)
+        yield classify(reader.read(item.data), envelope, item.landed_object.arrival_date, first_date)

@@ -45,7 +45,7 @@ def check_queue(url: str | None) -> Finding:
         state = Queue(url, "EVENT_PLATFORM_LANDING_QUEUE").state()
     except StorageError as error:
         return bad(name, error.fault, error.remedy)
-    return good(name, f"{url}, with {state.waiting} messages")
+    return good(name, f"{url}, with {state.waiting_messages} messages")
 
 
 def check_redeliveries(url: str | None) -> Finding:
@@ -61,12 +61,12 @@ def check_redeliveries(url: str | None) -> Finding:
         queue.delete(["no message has this receipt"])
     except StorageError as error:
         return bad(name, error.fault, error.remedy)
-    summary = f"{queue.url}, with {state.waiting} messages"
+    summary = f"{queue.url}, with {state.waiting_messages} messages"
     if faults := [fault for message in messages if (fault := _fault_of(message["Body"]))]:
         remedy = "it stays there: see who sends it, and whether the address is `redeliveries` of `terraform output`"
         return bad(name, f"{summary}, of which one is {faults[0]}", remedy)
     oldest = min((int(message["Attributes"]["SentTimestamp"]) / 1000 for message in messages), default=time.time())
-    time_left = timedelta(seconds=oldest + state.kept - time.time())
+    time_left = timedelta(seconds=oldest + state.retention_seconds - time.time())
     if time_left < _LEAST_LEFT:
         hours = max(round(time_left.total_seconds() / 3600), 0)
         remedy = "event-platform run takes them; see why runs of filtered_events fail, or whether sensors are off"

@@ -85,12 +85,12 @@ def empty_object_id(landed: LandedObject) -> str:
 
 def _ledger(raw: Snapshot, listed: Collection[LandedObject]) -> dict[str, tuple[date, int, str]]:
     """Return day, size and etag of objects by name, from every day that a listed object may have."""
-    if not all(landed.dated for landed in listed):
+    if not all(landed.has_date for landed in listed):
         return _entries(raw, raw.files())
     days = {landed.arrival_date for landed in listed}
     entries = _entries(raw, raw.files(days))
     is_settled = not has_other_zones(raw)
-    names = [landed.name for landed in listed if not (landed.name in entries or (landed.settled and is_settled))]
+    names = [landed.name for landed in listed if not (landed.name in entries or (landed.is_settled and is_settled))]
     elsewhere = [file for file in raw.files() if file.partition not in days] if names else []
     return _entries(raw, _files_that_may_contain(elsewhere, sorted(names))) | entries
 

@@ -40,7 +40,7 @@ class ConflictError(TableError):
 
 
 @dataclass(frozen=True)
-class Written:
+class CommitResult:
     """The outcome of a commit for one partition, or for an unpartitioned table."""
 
     version: int  # of the table, with what was written
@@ -101,7 +101,7 @@ class TableCommit:
         self._restored += restored
         return self
 
-    def commit(self) -> dict[date, Written]:
+    def commit(self) -> dict[date, CommitResult]:
         """Commit, and return the outcome for each partition.
 
         Raises ConflictError if one of them changed since the snapshot; if a column gets a wider type, if any partition
@@ -132,7 +132,7 @@ class TableCommit:
         """
         self._commit([], "overwrite", [(self._snapshot.column, "in", [])])
 
-    def replace_table(self, adds: Sequence[AddAction]) -> Written:
+    def replace_table(self, adds: Sequence[AddAction]) -> CommitResult:
         """Commit `adds` as the whole content of a table without partitions. Raises ConflictError as `commit` does."""
         self._transactions.append(Transaction(_WHOLE_TABLE, self._snapshot.version + 1))
         return _written(self._commit(list(adds), "overwrite", None), adds)
@@ -255,5 +255,5 @@ def adds_of(dates: Iterable[date], adds: Iterable[AddAction]) -> list[AddAction]
     return [add for add in adds if not values.isdisjoint(map(str, add.partition_values.values()))]
 
 
-def _written(version: int, adds: Sequence[AddAction]) -> Written:
-    return Written(version, version - 1, len(adds), sum(add.size for add in adds))
+def _written(version: int, adds: Sequence[AddAction]) -> CommitResult:
+    return CommitResult(version, version - 1, len(adds), sum(add.size for add in adds))

@@ -1,1 +1,1 @@
-"""What has landed: listing, reading every format in bounded pieces, and notifications of new objects. No Dagster."""
+"""Landed objects: listing, reading every format in bounded pieces, and notifications of new objects. No Dagster."""

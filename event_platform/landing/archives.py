@@ -17,7 +17,7 @@ from event_platform.landing.streams import Source
 #: First bytes of an archive: a member, or the directory of an empty archive.
 MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
-#: An entry of the directory, and how many are read: each takes a kilobyte.
+#: First bytes of a directory entry, and the maximum number of entries: each takes a kilobyte.
 _ENTRY, _MOST_ENTRIES = b"PK\x01\x02", 100_000
 
 #: A member of every file of Microsoft Office.
@@ -28,7 +28,7 @@ _BITE = 1 << 18
 
 _ENCRYPTED = 1  # a flag of a member
 
-#: What damage makes the library raise.
+#: Errors of the library for a damaged archive.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, RuntimeError)
 
 #: Yields the records of a member.
@@ -40,17 +40,17 @@ def zip_pieces(data: bytes, limits: Limits, read_member: ReadMember) -> Iterator
 
     Their total size is limited like that of an object. Raises BrokenError and UnsupportedError before the first piece.
     """
-    archive = _opened(data)
-    remaining = limits.object_bytes
+    archive = _open_archive(data)
+    remaining_bytes = limits.object_bytes
     for member in archive.infolist():
         if is_hidden(member.filename) or not member.file_size:
             continue
-        for piece in _member_pieces(archive, member, Limits(remaining, limits.task_bytes // 2), read_member):
-            remaining = max(1, remaining - len(piece.data))
+        for piece in _member_pieces(archive, member, Limits(remaining_bytes, limits.task_bytes // 2), read_member):
+            remaining_bytes = max(1, remaining_bytes - len(piece.data))
             yield piece
 
 
-def _opened(data: bytes) -> zipfile.ZipFile:
+def _open_archive(data: bytes) -> zipfile.ZipFile:
     if data.count(_ENTRY) > _MOST_ENTRIES:
         raise BrokenError(f"zip: it has more than {_MOST_ENTRIES:,} members, the most that are read")
     try:

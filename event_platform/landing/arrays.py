@@ -12,7 +12,7 @@ import msgspec
 from event_platform.events.corruption import MAX_RECORD_BYTES
 from event_platform.events.records import end_of_value, without_lone_surrogates
 
-#: What may stand before an array, and between two: blanks, a comma, RFC 7464's separator, byte order marks.
+#: Bytes that may be before an array, and between two arrays: blanks, commas, RFC 7464's separators, byte order marks.
 _BETWEEN = re.compile(rb"(?:[ \t\r\n,\x1e]|\xef\xbb\xbf)*")
 _ARRAY_OF_OBJECTS = re.compile(rb"\[\s*(?=[{\]])")
 
@@ -34,7 +34,7 @@ def as_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the elements of arrays of objects as lines, and anything else unchanged."""
     parts = iter(parts)
     head = b""
-    # A head of blanks alone says nothing yet.
+    # Blanks alone do not show whether an array follows.
     while not head[_start(head) :] and (part := next(parts, b"")):
         head += part
     if head[_start(head) :].startswith(b"["):
@@ -44,17 +44,17 @@ def as_lines(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Arrays:
-    """Arrays behind each other, of which a part is read at a time."""
+    """Consecutive arrays, read part by part."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
         self._buffer = b""
-        self._ended = False
+        self._is_at_end = False
 
     def lines(self) -> Iterator[bytes]:
         while self._fill():
             start = _ARRAY_OF_OBJECTS.match(self._buffer)
-            if start is None and self._buffer.startswith(b"[") and not self._buffer[1:].strip() and self._read():
+            if start is None and self._buffer.startswith(b"[") and not self._buffer[1:].strip() and self._read_part():
                 continue  # the array's first element has not been read yet
             if start is None:
                 yield from chain([self._buffer], self._parts)
@@ -64,50 +64,50 @@ class _Arrays:
 
     def _elements(self) -> Iterator[bytes]:
         """Yield the elements up to the end of the array."""
-        tried = 0
+        tried_bytes = 0
         while self._fill() and not self._buffer.startswith(b"]"):
-            # To try again after each part would take quadratic time.
-            if len(self._buffer) < min(2 * tried, MAX_RECORD_BYTES) and self._read():
+            # Trying again after each part would take quadratic time.
+            if len(self._buffer) < min(2 * tried_bytes, MAX_RECORD_BYTES) and self._read_part():
                 continue
-            elements, end, reached = _decode(self._buffer)
-            if not elements and reached == len(self._buffer) and self._read_more():
-                tried = len(self._buffer)
+            elements, end, sound_end = _decode(self._buffer)
+            if not elements and sound_end == len(self._buffer) and self._read_more():
+                tried_bytes = len(self._buffer)
                 continue
-            tried = 0
+            tried_bytes = 0
             if elements:
                 yield b"\n".join(elements) + b"\n"
                 self._buffer = self._buffer[end:]
             else:
-                yield from self._damaged(reached)
+                yield from self._damaged_element(sound_end)
         self._buffer = self._buffer[1:]
 
-    def _damaged(self, reached: int) -> Iterator[bytes]:
+    def _damaged_element(self, sound_end: int) -> Iterator[bytes]:
         """Yield an element that is not JSON, or too large for the buffer, as one line."""
-        is_broken = reached < len(self._buffer)
-        while is_broken and not self._ends_there() and not self._begins_behind(reached) and self._read_more():
+        is_broken = sound_end < len(self._buffer)
+        while is_broken and not self._is_followed() and not self._end_before_next(sound_end) and self._read_more():
             pass
         brackets = _Brackets()
         end = brackets.end(self._buffer)
-        if is_broken and not self._ends_there():
-            end = self._begins_behind(reached) or end
+        if is_broken and not self._is_followed():
+            end = self._end_before_next(sound_end) or end
         while end is None:
             yield _on_one_line(self._buffer)
             self._buffer = b""
-            if not self._read():
+            if not self._read_part():
                 break
             end = brackets.end(self._buffer)
         yield _on_one_line(self._buffer[:end]) + b"\n"
         self._buffer = self._buffer[end:] if end is not None else b""
 
-    def _ends_there(self) -> bool:
+    def _is_followed(self) -> bool:
         """Return whether an element, or the end of the array, follows the brackets of this element."""
         end = _Brackets().end(self._buffer)
         return end is not None and _ENDS_ELEMENT.match(self._buffer, end) is not None
 
-    def _begins_behind(self, reached: int) -> int | None:
+    def _end_before_next(self, sound_end: int) -> int | None:
         """Return the end of a damaged element: the start of the next one."""
-        # A text without its closing quote reaches into the next element.
-        start = self._buffer.rfind(b'"', 0, max(reached - 1, 0))
+        # A text without a closing quotation mark extends into the next element.
+        start = self._buffer.rfind(b'"', 0, max(sound_end - 1, 0))
         match = _NEXT_ELEMENT.search(self._buffer, max(start, 0))
         return match.end() if match else None
 
@@ -115,15 +115,15 @@ class _Arrays:
         """Skip insignificant bytes; return whether anything is left."""
         while True:
             self._buffer = self._buffer[_start(self._buffer) :]
-            if self._buffer or not self._read():
+            if self._buffer or not self._read_part():
                 return bool(self._buffer)
 
     def _read_more(self) -> bool:
-        return len(self._buffer) <= MAX_RECORD_BYTES and self._read()
+        return len(self._buffer) <= MAX_RECORD_BYTES and self._read_part()
 
-    def _read(self) -> bool:
-        part = b"" if self._ended else next(self._parts, b"")
-        self._ended = not part
+    def _read_part(self) -> bool:
+        part = b"" if self._is_at_end else next(self._parts, b"")
+        self._is_at_end = not part
         self._buffer += part
         return bool(part)
 
@@ -132,12 +132,12 @@ class _Brackets:
     """Finds the end of an element by its brackets, part by part, ignoring everything between them."""
 
     def __init__(self) -> None:
-        self._depth, self._in_text, self._escaped = 0, False, False
+        self._depth, self._in_text, self._is_escaped = 0, False, False
 
     def end(self, data: bytes) -> int | None:
         """Return the end of the element if it is in these bytes."""
-        start = 1 if self._escaped else 0
-        self._escaped = False
+        start = 1 if self._is_escaped else 0
+        self._is_escaped = False
         for match in _BRACKETS.finditer(data, start):
             bracket = match[0]
             if bracket == b'"':
@@ -146,8 +146,8 @@ class _Brackets:
                 self._depth += 1 if bracket in b"{[" else -1
                 if self._depth <= 0:
                     return match.end()
-        trailing = len(data) - len(data.rstrip(b"\\"))
-        self._escaped = trailing % 2 == 1
+        backslashes = len(data) - len(data.rstrip(b"\\"))
+        self._is_escaped = backslashes % 2 == 1
         return None
 
 
@@ -172,10 +172,10 @@ def _one_by_one(buffer: bytes, readable: bytes) -> tuple[list[bytes], int, int]:
     elements: list[bytes] = []
     start = end = 0
     while True:
-        length, reached = end_of_value(view[start:])
-        # A number or a word at the end may go on in the next part.
+        length, sound_end = end_of_value(view[start:])
+        # A number or a word at the end may continue in the next part.
         if length is None or (start + length == len(buffer) and buffer[-1:] not in b'}]"'):
-            return elements, end, start + reached if length is None else len(buffer)
+            return elements, end, start + sound_end if length is None else len(buffer)
         elements.append(_on_one_line(buffer[start : start + length]))
         end = start + length
         comma = _COMMA.match(buffer, end)

@@ -29,7 +29,7 @@ from event_platform.landing.rows import gather_pieces
 from event_platform.landing.snappy import unpack_raw
 from event_platform.landing.streams import ByteReader, name_errors
 
-#: How a container begins.
+#: First bytes of a container.
 MAGIC = b"Obj\x01"
 
 #: Bytes of the marker that separates blocks.
@@ -41,7 +41,7 @@ _CHECKSUM = 4
 #: Bytes of memory that xz may take.
 _XZ_MEMORY = 1 << 27
 
-#: What damage makes the decoders raise.
+#: Errors of the decoders for a damaged container.
 _DAMAGE = (
     EOFError,
     ValueError,
@@ -68,7 +68,7 @@ _TOO_LARGE = (
     "is behind are not read"
 )
 
-#: Entries of a header that are read.
+#: Maximum number of entries of a header.
 _MOST_SETTINGS = 1000
 
 
@@ -77,16 +77,16 @@ class _Container:
     """The header of a container."""
 
     schema: RowSchema
-    unpack: Callable[[bytes, int], bytes]  # unpacks a block to at most so many bytes
+    unpack: Callable[[bytes, int], bytes]  # unpacks a block, to a maximum number of bytes
     marker: bytes
 
 
 def avro_pieces(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
-    """Yield the rows of a container as JSON lines. If they end early, the last piece says why."""
-    remaining = limits.object_bytes
+    """Yield the rows of a container as JSON lines. If they end early, the last piece has the reason."""
+    remaining_bytes = limits.object_bytes
     for piece in gather_pieces(name_errors("avro", _rows(ByteReader(parts), limits)), limits.piece_bytes):
-        remaining -= len(piece.data)
-        if remaining < 0:
+        remaining_bytes -= len(piece.data)
+        if remaining_bytes < 0:
             yield unreadable(b"", _TOO_MUCH.format(limits.object_bytes))
             return
         yield piece
@@ -95,15 +95,15 @@ def avro_pieces(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
 def _rows(stream: ByteReader, limits: Limits) -> Iterator[bytes]:
     """Yield rows as JSON. Raises BrokenError and UnsupportedError."""
     try:
-        container = _opened(stream, limits)
+        container = _read_header(stream, limits)
         while (count := _count(stream)) is not None:
             block = _block(stream, container, limits)
-            yield from _decoded(block, count, container.schema, limits)
+            yield from _decode_rows(block, count, container.schema, limits)
     except _DAMAGE as error:
         raise BrokenError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
 
 
-def _opened(stream: ByteReader, limits: Limits) -> _Container:
+def _read_header(stream: ByteReader, limits: Limits) -> _Container:
     stream.read_exactly(len(MAGIC))
     settings = _settings(stream, limits)
     codec = settings.get("avro.codec", b"null").decode()
@@ -136,23 +136,23 @@ def _block(stream: ByteReader, container: _Container, limits: Limits) -> bytes:
     return container.unpack(data, limits.task_bytes // 4)
 
 
-def _decoded(block: bytes, count: int, schema: RowSchema, limits: Limits) -> Iterator[bytes]:
+def _decode_rows(block: bytes, count: int, schema: RowSchema, limits: Limits) -> Iterator[bytes]:
     """Yield the rows of a block.
 
     Each row is decoded from a limited number of bytes, so that it cannot exceed a task's memory, whatever sizes it
     claims.
     """
-    most = (limits.task_bytes // 4 - schema.fixed_memory) // schema.memory_per_byte
-    start, window = 0, io.BytesIO(block[: max(most, 0)])
+    max_bytes = (limits.task_bytes // 4 - schema.fixed_memory) // schema.memory_per_byte
+    start, window = 0, io.BytesIO(block[: max(max_bytes, 0)])
     for _ in range(count):
-        begin = start + window.tell()
+        row_start = start + window.tell()
         try:
             row = _read_row(window, schema)
         except (EOFError, IndexError, struct.error):
-            if start + most >= len(block):
+            if start + max_bytes >= len(block):
                 raise
-            start, window = begin, io.BytesIO(block[begin : begin + most])
-            row = _first_row(window, schema, limits, is_last=begin + most >= len(block))
+            start, window = row_start, io.BytesIO(block[row_start : row_start + max_bytes])
+            row = _first_row(window, schema, limits, is_last=row_start + max_bytes >= len(block))
         yield _as_json(row)
     if start + window.tell() < len(block):
         raise BrokenError("a block has more bytes than its rows")
@@ -168,8 +168,8 @@ def _first_row(window: BinaryIO, schema: RowSchema, limits: Limits, *, is_last: 
 
 
 def _read_row(window: BinaryIO, schema: RowSchema) -> Any:
-    read = read_recursive if schema.is_recursive else fastavro.schemaless_reader
-    return read(window, schema.parsed, None, handle_unicode_errors="surrogateescape")
+    reader = read_recursive if schema.is_recursive else fastavro.schemaless_reader
+    return reader(window, schema.parsed_schema, None, handle_unicode_errors="surrogateescape")
 
 
 def _as_json(row: Any) -> bytes:
@@ -190,19 +190,19 @@ def _size(stream: ByteReader, limits: Limits) -> int:
 
 
 def _count(stream: ByteReader) -> int | None:
-    """Return how many rows the next block has; None at the end of the stream."""
-    first = stream.read(1)
-    count = _number(stream, first) if first else 0
+    """Return the number of rows of the next block; None at the end of the stream."""
+    first_byte = stream.read(1)
+    count = _number(stream, first_byte) if first_byte else 0
     if count < 0:
         raise BrokenError(f"a block has {count} rows")
-    return count if first else None
+    return count if first_byte else None
 
 
-def _number(stream: ByteReader, first: bytes = b"") -> int:
-    """Return a number: seven bits a byte, the lowest ones first, the sign in the lowest bit."""
+def _number(stream: ByteReader, first_byte: bytes = b"") -> int:
+    """Read a number: seven bits per byte, lowest bits first, with the sign in the lowest bit."""
     number = shift = 0
     while shift < 64:  # noqa: PLR2004 - bits of a long
-        (byte,), first = first or stream.read_exactly(1), b""
+        (byte,), first_byte = first_byte or stream.read_exactly(1), b""
         number |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:  # noqa: PLR2004 - no other byte follows
@@ -210,48 +210,50 @@ def _number(stream: ByteReader, first: bytes = b"") -> int:
     raise BrokenError("a number is longer than 64 bits")
 
 
-def _undeflated(data: bytes, most: int) -> bytes:
-    return _whole(zlib.decompressobj(-zlib.MAX_WBITS), data, most)
+def _inflate(data: bytes, max_bytes: int) -> bytes:
+    return _decompress_whole(zlib.decompressobj(-zlib.MAX_WBITS), data, max_bytes)
 
 
-def _unbzipped(data: bytes, most: int) -> bytes:
-    return _whole(bz2.BZ2Decompressor(), data, most)
+def _unpack_bzip2(data: bytes, max_bytes: int) -> bytes:
+    return _decompress_whole(bz2.BZ2Decompressor(), data, max_bytes)
 
 
-def _unxz(data: bytes, most: int) -> bytes:
-    return _whole(lzma.LZMADecompressor(memlimit=_XZ_MEMORY), data, most)
+def _unpack_xz(data: bytes, max_bytes: int) -> bytes:
+    return _decompress_whole(lzma.LZMADecompressor(memlimit=_XZ_MEMORY), data, max_bytes)
 
 
-def _unsnapped(data: bytes, most: int) -> bytes:
-    block = unpack_raw(data[:-_CHECKSUM], most)
+def _unpack_snappy(data: bytes, max_bytes: int) -> bytes:
+    block = unpack_raw(data[:-_CHECKSUM], max_bytes)
     if zlib.crc32(block).to_bytes(_CHECKSUM, "big") != data[-_CHECKSUM:]:
         raise BrokenError("the checksum of a block is another one")
     return block
 
 
-def _unzstd(data: bytes, most: int) -> bytes:
-    return _up_to(most, zstandard.ZstdDecompressor().stream_reader(data).read(most + 1))
+def _unpack_zstd(data: bytes, max_bytes: int) -> bytes:
+    return _check_size(max_bytes, zstandard.ZstdDecompressor().stream_reader(data).read(max_bytes + 1))
 
 
-def _whole(decompressor: Any, data: bytes, most: int) -> bytes:
-    block = _up_to(most, decompressor.decompress(data, most + 1))
+def _decompress_whole(decompressor: Any, data: bytes, max_bytes: int) -> bytes:
+    block = _check_size(max_bytes, decompressor.decompress(data, max_bytes + 1))
     if not decompressor.eof:
         raise BrokenError("a block ends in the middle of its data")
     return block
 
 
-def _up_to(most: int, block: bytes) -> bytes:
-    if len(block) > most:
-        raise BrokenError(f"a block unpacks to more than {most:,} bytes, a quarter of task_limit_bytes of the rules")
+def _check_size(max_bytes: int, block: bytes) -> bytes:
+    if len(block) > max_bytes:
+        raise BrokenError(
+            f"a block unpacks to more than {max_bytes:,} bytes, a quarter of task_limit_bytes of the rules"
+        )
     return block
 
 
-#: How blocks are packed, by the name of the codec.
+#: Functions that decompress a block, by the name of the codec.
 _CODECS: dict[str, Callable[[bytes, int], bytes]] = {
     "null": lambda data, _: data,
-    "deflate": _undeflated,
-    "snappy": _unsnapped,
-    "zstandard": _unzstd,
-    "bzip2": _unbzipped,
-    "xz": _unxz,
+    "deflate": _inflate,
+    "snappy": _unpack_snappy,
+    "zstandard": _unpack_zstd,
+    "bzip2": _unpack_bzip2,
+    "xz": _unpack_xz,
 }

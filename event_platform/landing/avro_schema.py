@@ -27,15 +27,15 @@ _UUID_BYTES = 16
 #: Memory of a value and of an object in bytes, and of each byte of a text: as it is read, and as JSON with escapes.
 _VALUE, _OBJECT, _TEXT = 100, 250, 12
 
-#: The least bytes of values of each type; others have at least one.
-_LEAST = {"null": 0, "float": 4, "double": 8}
+#: Minimum bytes of a value by type; values of other types have at least one.
+_MIN_BYTES = {"null": 0, "float": 4, "double": 8}
 
 
 @dataclass
 class RowSchema:
     """A schema for reading rows with fastavro, and the maximal memory of rows in bytes."""
 
-    parsed: Any
+    parsed_schema: Any
     fixed_memory: int = 0  # of a row, however short it is
     memory_per_byte: int = _TEXT  # of a row, for each of its bytes
     is_recursive: bool = False
@@ -47,10 +47,10 @@ def row_schema(schema: Any) -> RowSchema:
     Raises BrokenError, and the errors of fastavro for an invalid schema.
     """
     names: dict[str, Any] = {}
-    parsed = fastavro.parse_schema(_with_readers(schema), names)
-    result = RowSchema(parsed)
-    least, result.fixed_memory = _Measure(names, result).of(parsed)
-    if not least:
+    parsed_schema = fastavro.parse_schema(_with_readers(schema), names)
+    result = RowSchema(parsed_schema)
+    min_bytes, result.fixed_memory = _Measure(names, result).of(parsed_schema)
+    if not min_bytes:
         raise BrokenError("its rows take no bytes")
     return result
 
@@ -86,68 +86,68 @@ def _with_logical_type(kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class _Measure:
-    """Measures the values of a schema: their least bytes and their memory."""
+    """Measures the values of a schema: their minimum bytes and their memory."""
 
     names: Mapping[str, Any]
     result: RowSchema
-    known: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # None while it is being measured
+    sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # None while it is being measured
 
     def of(self, schema: Any) -> tuple[int, int]:
-        """Return the least bytes of a value, and its memory without the contents of texts, arrays and maps."""
+        """Return the minimum bytes of a value, and its memory without the contents of texts, arrays and maps."""
         if isinstance(schema, list):
-            measured = [self.of(branch) for branch in schema]
-            return 1 + min(least for least, _ in measured), max(memory for _, memory in measured)
+            sizes = [self.of(branch) for branch in schema]
+            return 1 + min(min_bytes for min_bytes, _ in sizes), max(memory for _, memory in sizes)
         if isinstance(schema, str):
-            return self._named(schema) if schema in self.names else (_LEAST.get(schema, 1), _VALUE)
+            return self._of_name(schema) if schema in self.names else (_MIN_BYTES.get(schema, 1), _VALUE)
         name = schema.get("name")
-        return self._named(name) if name in self.names else self._unnamed(schema)
+        return self._of_name(name) if name in self.names else self._of_type(schema)
 
-    def _named(self, name: str) -> tuple[int, int]:
-        if name not in self.known:
-            self.known[name] = None
-            self.known[name] = self._unnamed(self.names[name])
-        measured = self.known[name]
-        if measured is None:
+    def _of_name(self, name: str) -> tuple[int, int]:
+        if name not in self.sizes:
+            self.sizes[name] = None
+            self.sizes[name] = self._of_type(self.names[name])
+        size = self.sizes[name]
+        if size is None:
             self.result.is_recursive = True
             return 1, _VALUE
-        return measured
+        return size
 
-    def _unnamed(self, schema: Any) -> tuple[int, int]:
+    def _of_type(self, schema: Any) -> tuple[int, int]:
         match schema["type"]:
             case "record":
                 return self._record(schema)
             case "array":
-                self._note_repeated(*self.of(schema["items"]))
+                self._note_repetition(*self.of(schema["items"]))
                 return 1, _VALUE
             case "map":
-                least, memory = self.of(schema["values"])
-                self._note_repeated(1 + least, _VALUE + memory)
+                min_bytes, memory = self.of(schema["values"])
+                self._note_repetition(1 + min_bytes, _VALUE + memory)
                 return 1, _OBJECT
             case "enum":
                 return 1, _VALUE + max(map(len, schema["symbols"]))
             case "fixed":
                 return schema["size"], _VALUE
             case kind:
-                return _LEAST.get(kind, 1), _VALUE
+                return _MIN_BYTES.get(kind, 1), _VALUE
 
     def _record(self, schema: Any) -> tuple[int, int]:
         fields = [(member["name"], *self.of(member["type"])) for member in schema["fields"]]
         memory = _OBJECT + sum(_TEXT * len(name) + memory for name, _, memory in fields)
         if self.result.is_recursive:  # each level takes a byte
-            self._note_repeated(1, memory)
-        return sum(least for _, least, _ in fields), memory
+            self._note_repetition(1, memory)
+        return sum(min_bytes for _, min_bytes, _ in fields), memory
 
-    def _note_repeated(self, least: int, memory: int) -> None:
+    def _note_repetition(self, min_bytes: int, memory: int) -> None:
         """Note the memory of repeated values, such as the elements of an array, per byte."""
-        if not least:
+        if not min_bytes:
             raise BrokenError("it has arrays of values that take no bytes")
-        self.result.memory_per_byte = max(self.result.memory_per_byte, -(-memory // least))
+        self.result.memory_per_byte = max(self.result.memory_per_byte, -(-memory // min_bytes))
 
 
 def _moment(unit: int) -> Callable[[int, Any, Any], str | int]:
     """Return the reader of numbers in `unit` per second: as ISO 8601, in UTC."""
 
-    def read(value: int, *_: Any) -> str | int:
+    def convert(value: int, *_: Any) -> str | int:
         seconds, fraction = divmod(value, unit)
         try:
             moment = _EPOCH + timedelta(seconds=seconds)
@@ -156,17 +156,17 @@ def _moment(unit: int) -> Callable[[int, Any, Any], str | int]:
         digits = f".{fraction:0{len(str(unit)) - 1}d}" if fraction else ""
         return f"{moment:%Y-%m-%dT%H:%M:%S}{digits}+00:00" if moment.year >= 1000 else value  # noqa: PLR2004 - 4 digits
 
-    return read
+    return convert
 
 
 def _clock(unit: int) -> Callable[[int, Any, Any], str | int]:
-    def read(value: int, *_: Any) -> str | int:
+    def convert(value: int, *_: Any) -> str | int:
         microseconds = value * (1_000_000 // unit)
         if not 0 <= microseconds < 86_400_000_000:  # noqa: PLR2004 - of a day
             return value
         return (_EPOCH + timedelta(microseconds=microseconds)).time().isoformat()
 
-    return read
+    return convert
 
 
 def _day(value: int, *_: Any) -> str | int:
@@ -196,7 +196,7 @@ def _uuid(value: bytes, *_: Any) -> str | bytes:
     return str(UUID(bytes=value)) if len(value) == _UUID_BYTES else value
 
 
-#: How a value of an Avro type and logical type becomes JSON; "number" is the logical type of all fractional numbers.
+#: Converters to JSON by Avro type and logical type; "number" is the logical type of all fractional numbers.
 _READERS: dict[tuple[str, Any], Callable[..., Any]] = {
     ("float", "number"): _number,
     ("double", "number"): _number,
@@ -212,4 +212,4 @@ _READERS: dict[tuple[str, Any], Callable[..., Any]] = {
     },
 }
 
-LOGICAL_READERS.update({f"{kind}-{__name__}.{logical}": read for (kind, logical), read in _READERS.items()})
+LOGICAL_READERS.update({f"{kind}-{__name__}.{logical}": reader for (kind, logical), reader in _READERS.items()})

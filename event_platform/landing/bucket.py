@@ -17,15 +17,15 @@ from event_platform.storage.bucket import BucketStore
 from event_platform.storage.store import Entry
 from event_platform.storage.threads import imap_threads
 
-#: Requests to list that are made side by side.
-_LISTED_AT_ONCE = 10
+#: Number of parallel listing requests.
+_PARALLEL_LISTINGS = 10
 
-#: Levels of folders below which a date is looked for before a folder is listed as a whole.
-_DEEPEST = 12
+#: Maximum levels of folders to search for a date before a folder is listed recursively.
+_MAX_DEPTH = 12
 
 #: Seconds for which the folder of a past month is cached, and the cache, by root and folder.
-_REMEMBERED = 3600
-_PAST: dict[tuple[str, str], tuple[float, "_Folder"]] = {}
+_CACHE_SECONDS = 3600
+_CACHE: dict[tuple[str, str], tuple[float, "_Folder"]] = {}
 
 #: The objects directly in a folder, and its folders.
 _Folder = tuple[list[Entry], list[str]]
@@ -33,7 +33,7 @@ _Folder = tuple[list[Entry], list[str]]
 
 @dataclass(frozen=True)
 class BucketLanding(Landing):
-    """Landing in a bucket, below a prefix. To other processes travel the URI and the options, not the connections."""
+    """Landing in a bucket, below a prefix. Pickled as its URI and options, without connections."""
 
     bucket_store: BucketStore
     zone: tzinfo = UTC
@@ -49,57 +49,57 @@ class BucketLanding(Landing):
         Folders that lead to no day are listed recursively, a thousand objects per request.
         """
         folders, outside = dict[date, list[str]](), list[LandedObject]()
-        listed, level = _Listed(self.store, often=often), [""]
-        with self._named():
+        listings, level = _Listings(self.store, often=often), [""]
+        with self._translate_errors():
             while level:  # one level after the other, each side by side
-                listed.list_all(level)
-                parents = [_sorted_by_kind(folder, *listed.take(folder)) for folder in level]
-                entered = [*imap_threads(listed.is_entered, parents, _LISTED_AT_ONCE)]
-                for parent, is_entered in zip(parents, entered, strict=True):
+                listings.list_all(level)
+                parents = [_sort_by_kind(folder, *listings.pop(folder)) for folder in level]
+                are_entered = [*imap_threads(listings.is_entered, parents, _PARALLEL_LISTINGS)]
+                for parent, is_entered in zip(parents, are_entered, strict=True):
                     for path in parent.days:
                         add_folder(folders, path, self.zone)
-                    beside = parent.entries if is_entered else self._entries_outside_days(parent)
-                    outside.extend(self._loadable(beside, omissions))
+                    entries = parent.entries if is_entered else self._entries_outside_days(parent)
+                    outside.extend(self._loadable(entries, omissions))
                 level = [
                     path
-                    for parent, is_entered in zip(parents, entered, strict=True)
-                    for path in (*parent.at_root, *(parent.others if is_entered else ()))
+                    for parent, is_entered in zip(parents, are_entered, strict=True)
+                    for path in (*parent.at_root, *(parent.other_folders if is_entered else ()))
                 ]
         return Survey(folders, outside)
 
     def list_all(self, omissions: Omissions) -> Iterator[LandedObject]:
         """See Landing."""
-        with self._named():
+        with self._translate_errors():
             yield from self._loadable(self._list_recursively(""), omissions)
 
     def _entries_outside_days(self, parent: "_Parent") -> Iterator[Entry]:
         """Yield the entries below a folder, except folders of days and their parents."""
         if parent.folder and not (parent.days or parent.at_root):
             return self._list_recursively(parent.folder)
-        return chain(parent.entries, *map(self._list_recursively, parent.others))
+        return chain(parent.entries, *map(self._list_recursively, parent.other_folders))
 
     def _list_folders(
         self, folders: Mapping[date, Sequence[str]], omissions: Omissions
     ) -> Iterator[tuple[date, list[LandedObject]]]:
-        """See Landing. Neighbours that are few pages away from each other are listed together."""
+        """See Landing. The days of a month are listed together if their folders are in order."""
         for _, days in groupby(folders.items(), key=lambda item: _parent_of_one(item[1])):
             month = dict(days)
             paths = [path for paths_of_day in month.values() for path in paths_of_day]
             # Azure lists every folder from its beginning.
-            together = self.store.scheme != "az" and len(paths) == len(month) and paths == sorted(paths)
-            listed = self._neighbours(deque(paths)) if together else self._list_each_day(month.values())
-            with self._named():
-                for day, entries in zip(month, listed, strict=True):
+            is_in_order = self.store.scheme != "az" and len(paths) == len(month) and paths == sorted(paths)
+            listings = self._neighbours(deque(paths)) if is_in_order else self._list_each_day(month.values())
+            with self._translate_errors():
+                for day, entries in zip(month, listings, strict=True):
                     yield day, list(self._loadable(entries, omissions))
 
     def _list_each_day(self, folders: Iterable[Sequence[str]]) -> Iterator[list[Entry]]:
         """Yield the entries in the folders of each day. Consecutive days may share a folder."""
         content: dict[str, list[Entry]] = {}
         for paths in folders:
-            new = [path for path in paths if path not in content]
-            listings = imap_threads(lambda path: list(self._list_recursively(path)), new, _LISTED_AT_ONCE)
-            listed = dict(zip(new, listings, strict=True))
-            content = {path: content.get(path) or listed.get(path, []) for path in paths}
+            new_paths = [path for path in paths if path not in content]
+            listings = imap_threads(lambda path: list(self._list_recursively(path)), new_paths, _PARALLEL_LISTINGS)
+            new_entries = dict(zip(new_paths, listings, strict=True))
+            content = {path: content.get(path) or new_entries.get(path, []) for path in paths}
             yield [entry for entries in content.values() for entry in entries]
 
     def _neighbours(self, folders: deque[str]) -> Iterator[list[Entry]]:
@@ -136,7 +136,7 @@ class BucketLanding(Landing):
             yield from loadable(entry.name, entry.size, entry.tag, entry.modified, self.zone, omissions)
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Raise errors of the store as LandingError."""
         try:
             yield
@@ -155,34 +155,34 @@ class _Parent:
     entries: list[Entry]
     days: list[str]  # folders of days
     at_root: list[str]  # folders of years and months at the root, which are always entered
-    others: list[str]
+    other_folders: list[str]
 
 
-class _Listed:
-    """Folders that were listed and not used yet."""
+class _Listings:
+    """The content of folders that were listed and not used yet."""
 
     def __init__(self, store: BucketStore, *, often: bool) -> None:
-        self._store, self._often, self._listed = store, often, dict[str, _Folder]()
+        self._store, self._often, self._folders = store, often, dict[str, _Folder]()
 
     def list_all(self, folders: Iterable[str]) -> None:
         """List folders, side by side."""
-        for _ in imap_threads(self._list, folders, _LISTED_AT_ONCE):
+        for _ in imap_threads(self._list, folders, _PARALLEL_LISTINGS):
             pass
 
-    def take(self, folder: str) -> _Folder:
+    def pop(self, folder: str) -> _Folder:
         """Return the content of a listed folder, once."""
-        return self._listed.pop(folder)
+        return self._folders.pop(folder)
 
     def is_entered(self, parent: _Parent) -> bool:
         """Return whether the other folders lead to days, judging by the first and the last of them.
 
         Otherwise there may be a folder for each user, and one request per folder would find nothing.
         """
-        visible = [path for path in parent.others if not is_hidden(path[:-1])]
+        visible = [path for path in parent.other_folders if not is_hidden(path[:-1])]
         return any(map(self._leads_to_days, dict.fromkeys([*visible[:1], *visible[-1:]])))
 
     def _leads_to_days(self, path: str) -> bool:
-        for _ in range(_DEEPEST):
+        for _ in range(_MAX_DEPTH):
             folders = [folder for folder in self._list(path)[1] if not is_hidden(folder[:-1])]
             if any(folder_kind(folder[:-1]) is FolderKind.DAY for folder in folders):
                 return True
@@ -192,26 +192,26 @@ class _Listed:
         return False
 
     def _list(self, folder: str) -> _Folder:
-        if folder not in self._listed:
-            self._listed[folder] = self._cached_folder(folder) if self._often else self._store.list_folder(folder)
-        return self._listed[folder]
+        if folder not in self._folders:
+            self._folders[folder] = self._cached_folder(folder) if self._often else self._store.list_folder(folder)
+        return self._folders[folder]
 
     def _cached_folder(self, folder: str) -> _Folder:
         """Return the content of a folder. Folders of past months are cached for a while."""
         if not is_past(folder[:-1], datetime.now(UTC).date()):
             return self._store.list_folder(folder)
         key, now = (self._store.root, folder), time.monotonic()
-        if key not in _PAST or _PAST[key][0] < now - _REMEMBERED:
-            _PAST[key] = now, self._store.list_folder(folder)
-        return _PAST[key][1]
+        if key not in _CACHE or _CACHE[key][0] < now - _CACHE_SECONDS:
+            _CACHE[key] = now, self._store.list_folder(folder)
+        return _CACHE[key][1]
 
 
-def _sorted_by_kind(folder: str, entries: list[Entry], paths: list[str]) -> _Parent:
+def _sort_by_kind(folder: str, entries: list[Entry], paths: list[str]) -> _Parent:
     days = [path for path in paths if folder_kind(path[:-1]) is FolderKind.DAY]
     at_root = [path for path in paths if is_at_root(path[:-1])]
-    sorted_in = {*days, *at_root}
-    others = [path for path in paths if path not in sorted_in]
-    return _Parent(folder, entries, days, at_root, others)
+    sorted_folders = {*days, *at_root}
+    other_folders = [path for path in paths if path not in sorted_folders]
+    return _Parent(folder, entries, days, at_root, other_folders)
 
 
 def _parent_of_one(folders: Sequence[str]) -> str | None:

@@ -34,8 +34,8 @@ _HOURS, _LAST_HOUR = 24, 23
 _DAY_LONG = timedelta(days=1)
 
 #: Groups of a match with the parts of the date, for each form, and with the hour.
-_PARTS = {form: (2 + 3 * number, 3 + 3 * number, 4 + 3 * number) for number, form in enumerate(FORMS)}
-_HOUR_PARTS = (3 + 3 * len(FORMS), 4 + 3 * len(FORMS))
+_DATE_GROUPS = {form: (2 + 3 * number, 3 + 3 * number, 4 + 3 * number) for number, form in enumerate(FORMS)}
+_HOUR_GROUPS = (3 + 3 * len(FORMS), 4 + 3 * len(FORMS))
 
 
 class FolderKind(Enum):
@@ -60,28 +60,28 @@ class PathDate:
 
 
 def date_in(path: str) -> PathDate | None:
-    """Return the first date in a path; None if no folder in it is a day."""
+    """Return the first date in a path; None if the path has no folder of a day."""
     for match in _DATE_IN_PATH.finditer(path):
-        form, parts = next((form, parts) for form, parts in _PARTS.items() if match[parts[0]])
+        form, groups = next((form, groups) for form, groups in _DATE_GROUPS.items() if match[groups[0]])
         try:
-            day = date(*(int(match[part]) for part in parts))
+            day = date(*(int(match[group]) for group in groups))
         except ValueError:  # no such day
             continue
-        hour = next((int(match[part]) for part in _HOUR_PARTS if match[part]), None)
+        hour = next((int(match[group]) for group in _HOUR_GROUPS if match[group]), None)
         return PathDate(day, hour if hour is None or hour < _HOURS else None, form)
     return None
 
 
 def arrival_date_in(path: str, zone: tzinfo) -> date | None:
     """Return the arrival date in a path, or None."""
-    dated = date_in(path)
-    return None if dated is None else dated.arrival_date(zone)
+    path_date = date_in(path)
+    return None if path_date is None else path_date.arrival_date(zone)
 
 
 def is_settled(path: str, zone: tzinfo) -> bool:
-    """Return whether each version of the platform gave a path its date: it is yyyy/MM/dd, and in UTC."""
-    dated = date_in(path)
-    return dated is not None and dated.form == next(iter(FORMS)) and zone is UTC
+    """Return whether every version of the platform gives a path the same date: the form is yyyy/MM/dd, in UTC."""
+    path_date = date_in(path)
+    return path_date is not None and path_date.form == next(iter(FORMS)) and zone is UTC
 
 
 def folder_kind(path: str) -> FolderKind:
@@ -99,16 +99,19 @@ def is_at_root(path: str) -> bool:
 
 def arrival_dates_of_folder(folder: str, zone: tzinfo) -> set[date]:
     """Return the days of arrival that objects in the folder of a day may have."""
-    dated = date_in(folder)
-    if dated is None:
+    path_date = date_in(folder)
+    if path_date is None:
         return set()
-    return {dated.day, *({_utc_day(dated.day, hour, zone) for hour in (0, _LAST_HOUR)} if zone is not UTC else ())}
+    return {
+        path_date.day,
+        *({_utc_day(path_date.day, hour, zone) for hour in (0, _LAST_HOUR)} if zone is not UTC else ()),
+    }
 
 
 def plain_folders(day: date, zone: tzinfo) -> list[str]:
     """Return the folders yyyy/MM/dd of the root that may hold objects of a day of arrival."""
-    around = (day + offset * _DAY_LONG for offset in (-1, 0, 1))
-    folders = (f"{near:%Y/%m/%d}/" for near in around)
+    days = (day + offset * _DAY_LONG for offset in (-1, 0, 1))
+    folders = (f"{near_day:%Y/%m/%d}/" for near_day in days)
     return [folder for folder in folders if day in arrival_dates_of_folder(folder, zone)]
 
 
@@ -118,7 +121,7 @@ def is_past(path: str, today: date) -> bool:
     if match is None or not match["prefix"]:
         return False
     year, month = int(match[2] or match[4]), int(match[3] or match[5] or 12)
-    return (year, month) < ((last := today.replace(day=1) - _DAY_LONG).year, last.month)
+    return (year, month) < ((last_month := today.replace(day=1) - _DAY_LONG).year, last_month.month)
 
 
 def _utc_day(day: date, hour: int, zone: tzinfo) -> date:

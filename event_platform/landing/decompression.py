@@ -1,4 +1,4 @@
-"""Decompress gzip, zstd and bzip2 in parts of bounded size, as far as an object is whole."""
+"""Decompress gzip, zstd and bzip2 in parts of bounded size, up to the first damage of an object."""
 
 import bz2
 import zlib
@@ -14,11 +14,11 @@ from event_platform.landing.streams import CUT, Source
 #: Bytes that are decompressed at a time.
 _PART = 1 << 20
 
-#: The same for a damaged gzip: what is decompressed together with the damage is lost.
+#: The same for a damaged gzip, in which the part with the damage is lost.
 _SMALL_PART = 1 << 12
 
-#: What may be behind members of gzip: zeros are padding, as in tar; a line end is the delimiter that Firehose puts
-#: behind a record, which a producer has gzipped.
+#: Bytes that may follow a member of gzip: zeros are padding, as in tar; a line end is the delimiter that Firehose adds
+#: to each record, where producers gzip records.
 _BETWEEN = b"\0\r\n"
 
 #: How JSON begins.
@@ -27,7 +27,7 @@ _JSON = (b"{", b"[")
 #: Input of bzip2 at a time: less than a block, of which the smallest unpacks to 46 MB.
 _BZIP2_BITE = 32
 
-#: Parts of a block of bzip2 that are held back at most. A block of JSON comes in a few.
+#: Maximum number of parts of a bzip2 block that are held back. A block of JSON has a few.
 _BZIP2_PARTS = 64
 
 #: Input of zstd at a time. Its output cannot be limited, and is up to 32,768 times the input.
@@ -35,17 +35,17 @@ _ZSTD_BITE = 1 << 10
 
 
 def gunzip(source: Source) -> Iterator[bytes]:
-    """Decompress with isal, three times as fast as zlib; if damaged continue with zlib, which recovers more."""
-    written = 0
+    """Decompress with isal, three times as fast as zlib. After damage, continue with zlib: it recovers more."""
+    yielded_bytes = 0
     try:
-        for part in _inflated(source, lambda: isal_zlib.decompressobj(wbits=31), _PART):
-            written += len(part)
+        for part in _inflate(source, lambda: isal_zlib.decompressobj(wbits=31), _PART):
+            yielded_bytes += len(part)
             yield part
     except isal_zlib.error:  # type: ignore[misc] # its stub calls the class an instance
-        yield from _skip_bytes(written, _inflated(source, lambda: zlib.decompressobj(wbits=31), _SMALL_PART))
+        yield from _skip_bytes(yielded_bytes, _inflate(source, lambda: zlib.decompressobj(wbits=31), _SMALL_PART))
 
 
-def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
+def _inflate(source: Source, open_member: Callable[[], Any], part_size: int) -> Iterator[bytes]:
     """Decompress all members, `part_size` bytes at a time.
 
     Zeros between members are dropped; line ends become one line end. JSON behind a member is yielded as it is, with all
@@ -55,8 +55,8 @@ def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) ->
     try:
         bites = source()
         for bite in bites:
-            unconsumed, more = bite, False
-            while unconsumed or more:
+            unconsumed, has_more = bite, False
+            while unconsumed or has_more:
                 if member is None or member.eof:
                     between, unconsumed = (unconsumed, unconsumed.lstrip(_BETWEEN)) if member else (b"", unconsumed)
                     if b"\n" in between[: len(between) - len(unconsumed)]:
@@ -72,7 +72,7 @@ def _inflated(source: Source, open_member: Callable[[], Any], part_size: int) ->
                 if part:
                     yield part
                 unconsumed = member.unused_data if member.eof else member.unconsumed_tail
-                more = len(part) == part_size and not member.eof  # there may be more output
+                has_more = len(part) == part_size and not member.eof  # there may be more output
     except zlib.error as error:
         raise BrokenError(f"gzip: {error}") from error
     if member is None or not member.eof:
@@ -127,7 +127,7 @@ def _frames(source: Source) -> Iterator[bytes]:
 
 
 def unbzip2(source: Source) -> Iterator[bytes]:
-    """Decompress all streams of bzip2. A block is yielded when its checksum was compared: when no more of it comes."""
+    """Decompress all streams of bzip2. A block is yielded once it is complete, so that its checksum was verified."""
     chunks: list[bytes] = []
     try:
         for part in _bzip2_parts(source):

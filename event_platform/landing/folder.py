@@ -44,7 +44,7 @@ class FolderLanding(Landing):
         self, folders: Mapping[date, Sequence[str]], omissions: Omissions
     ) -> Iterator[tuple[date, list[LandedObject]]]:
         for day, paths in folders.items():
-            yield day, [landed for path in paths for landed in self._walk(omissions).below(path[:-1])]
+            yield day, [landed_object for path in paths for landed_object in self._walk(omissions).below(path[:-1])]
 
     def list_all(self, omissions: Omissions) -> Iterator[LandedObject]:
         """See Landing."""
@@ -76,16 +76,16 @@ class _Walk:
             return
         folders = [(start, False)]  # still to be listed, and whether a link leads there
         while folders:
-            folder, linked = folders.pop()
+            folder, is_below_link = folders.pop()
             for entry in self._entries(folder):
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 try:
-                    if self._refuses(name, entry, linked=linked):
+                    if self._refuses(name, entry, is_below_link=is_below_link):
                         continue
                     if not entry.is_dir():
                         yield from self._file(name, entry)
                     elif self.folders is None or folder_kind(name) is not FolderKind.DAY:
-                        folders.append((name, linked or entry.is_symlink()))
+                        folders.append((name, is_below_link or entry.is_symlink()))
                     else:
                         add_folder(self.folders, f"{name}/", self.zone)
                 except FileNotFoundError:  # deleted since its folder was listed
@@ -101,10 +101,12 @@ class _Walk:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            why = error.strerror or str(error)
+            fault = error.strerror or str(error)
             if not folder:
-                raise LandingError(printable(f"{path}: {why}"), remedy="grant access to it, then run again") from error
-            self._refuse(folder, why, _ACCESS, error)
+                raise LandingError(
+                    printable(f"{path}: {fault}"), remedy="grant access to it, then run again"
+                ) from error
+            self._refuse(folder, fault, _ACCESS, error)
             return []
 
     def _file(self, name: str, entry: "os.DirEntry[str]") -> Iterator[LandedObject]:
@@ -113,17 +115,17 @@ class _Walk:
             modified = datetime.fromtimestamp(status.st_mtime, UTC)
             yield from loadable(name, status.st_size, f"{status.st_mtime_ns:x}", modified, self.zone, self.omissions)
 
-    def _refuses(self, name: str, entry: "os.DirEntry[str]", *, linked: bool) -> bool:
+    def _refuses(self, name: str, entry: "os.DirEntry[str]", *, is_below_link: bool) -> bool:
         """Return whether to skip an entry, and note why: no table can hold its name, or a link must not be followed."""
         if not is_utf8(name):
             self._refuse(name, "its name is not UTF-8, and no table could hold it", "rename it")
             return not is_hidden(name)
-        why = self._fault_of_link(entry.path, linked=linked) if entry.is_symlink() else None
-        if why is not None:
-            self._refuse(name, why, _REPLACE_LINK)
-        return why is not None
+        fault = self._fault_of_link(entry.path, is_below_link=is_below_link) if entry.is_symlink() else None
+        if fault is not None:
+            self._refuse(name, fault, _REPLACE_LINK)
+        return fault is not None
 
-    def _fault_of_link(self, path: str, *, linked: bool) -> str | None:
+    def _fault_of_link(self, path: str, *, is_below_link: bool) -> str | None:
         target = Path(os.path.realpath(path))
         if not self._is_inside(target):
             return f"a link that leads out of landing, to {target}"
@@ -132,16 +134,16 @@ class _Walk:
             return "a link that leads nowhere"
         if target.is_dir() and Path(os.path.realpath(Path(path).parent)).is_relative_to(target):
             return "a link that leads round in a circle"
-        if target.is_dir() and linked:  # each could double the paths to what is below
+        if target.is_dir() and is_below_link:  # each such link could double the number of paths
             return "a link to a folder, below another one"
         return None
 
     def _is_inside(self, path: Path) -> bool:
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root))
 
-    def _refuse(self, name: str, why: str, remedy: str, error: OSError | None = None) -> None:
+    def _refuse(self, name: str, fault: str, remedy: str, error: OSError | None = None) -> None:
         if not is_hidden(name):
             self.omissions.faults[name] = UnreadableError(
-                printable(f"{self.root / name}: {why}. It is left out: {remedy}, then run again."),
+                printable(f"{self.root / name}: {fault}. It is left out: {remedy}, then run again."),
                 transient=error is not None and not isinstance(error, PermissionError),
             )

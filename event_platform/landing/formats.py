@@ -29,13 +29,13 @@ _TAR = slice(257, 262)
 
 @dataclass(frozen=True)
 class Format:
-    """A storage format, in words for the documentation, and how it is read. One without a reader is not supported."""
+    """A storage format: its description for the documentation, and its reader. Not supported without a reader."""
 
     name: str
-    told_by: str
+    signature: str
     is_like: Callable[[bytes], bool]  # whether an object with these first bytes has this format
     reads: str = ""  # which part is read
-    damaged: str = ""  # the result for a damaged object
+    damage_result: str = ""  # the result for a damaged object
     suffixes: tuple[str, ...] = ()
     unpack: Callable[[Source], Iterator[bytes]] | None = None  # yields the content, whose format is detected again
     rows: Callable[[Iterable[bytes], Limits], Iterator[Piece]] | None = None
@@ -49,8 +49,8 @@ def format_of(head: bytes) -> Format:
 
 def is_text(head: bytes) -> bool:
     """Return whether bytes begin like JSON, or are UTF-8 without control characters."""
-    begin = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
-    if not begin or begin.startswith((b"{", b"[")):
+    content = head.removeprefix(_BYTE_ORDER_MARK).lstrip()
+    if not content or content.startswith((b"{", b"[")):
         return True
     text = head.decode("utf-8", "surrogateescape")
     # The last character may be cut, which leaves surrogates.

@@ -24,8 +24,8 @@ class LandedObject:
     size: int  # bytes
     etag: str  # changes whenever the content does
     arrival_date: date
-    dated: bool = True  # the path says when it arrived; otherwise the store's last-modified day does
-    settled: bool = True  # no version of the platform has ever given it another date
+    has_date: bool = True  # its path has the arrival date; otherwise it is the day of the last modification
+    is_settled: bool = True  # every version of the platform gives it the same date
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Landing(ABC):
         """
         folders = {day: self._folders(day, survey) for day in sorted(days)}
         for day, objects in self._list_folders(folders, omissions):
-            yield day, [landed for landed in objects if landed.arrival_date == day]
+            yield day, [landed_object for landed_object in objects if landed_object.arrival_date == day]
 
     def _folders(self, day: date, survey: Survey | None) -> Sequence[str]:
         return plain_folders(day, self.zone) if survey is None else survey.folders.get(day, ())
@@ -93,10 +93,14 @@ class Landing(ABC):
         the others; without it, the failure is raised at the end. Raises LandingError if landing as a whole cannot be
         listed.
         """
-        skipped = Omissions() if omissions is None else omissions
-        yield from self.list_all(skipped) if arrival_dates is None else self._list_days_of(set(arrival_dates), skipped)
+        found_omissions = Omissions() if omissions is None else omissions
+        yield from (
+            self.list_all(found_omissions)
+            if arrival_dates is None
+            else self._list_days_of(set(arrival_dates), found_omissions)
+        )
         if omissions is None:
-            for fault in skipped.faults.values():
+            for fault in found_omissions.faults.values():
                 raise fault
 
     def read(self, name: str) -> bytes:
@@ -110,15 +114,19 @@ class Landing(ABC):
         """Return `size` bytes of an object from `start`, which is within it; fewer at its end. Errors as for `read`."""
         return _as_landing_error(lambda: self.store.read_range(name, start, size))
 
-    def is_gone(self, name: str) -> bool:
+    def is_deleted(self, name: str) -> bool:
         """Return whether a listed object has been deleted. Raises StorageError."""
         return self.store.tag(name) is None
 
-    def _list_days_of(self, wanted: set[date], omissions: Omissions) -> Iterator[LandedObject]:
+    def _list_days_of(self, arrival_dates: set[date], omissions: Omissions) -> Iterator[LandedObject]:
         survey = self.survey(omissions)
         # An object without a date may be in the ledger under a day before its last change, so it is always compared.
-        yield from (landed for landed in survey.outside if not landed.dated or landed.arrival_date in wanted)
-        for _, objects in self.list_days(wanted & survey.days, omissions, survey):
+        yield from (
+            landed_object
+            for landed_object in survey.outside
+            if not landed_object.has_date or landed_object.arrival_date in arrival_dates
+        )
+        for _, objects in self.list_days(arrival_dates & survey.days, omissions, survey):
             yield from objects
 
 
@@ -129,10 +137,10 @@ def loadable(
     if is_hidden(name):
         omissions.hide(name, size)
     elif size and (day := arrival_date_in(name, zone)):
-        yield LandedObject(name, size, etag, day, settled=is_settled(name, zone))
+        yield LandedObject(name, size, etag, day, is_settled=is_settled(name, zone))
     elif size:
         omissions.undated.add(name)
-        yield LandedObject(name, size, etag, modified.astimezone(UTC).date(), dated=False, settled=False)
+        yield LandedObject(name, size, etag, modified.astimezone(UTC).date(), has_date=False, is_settled=False)
 
 
 def add_folder(folders: dict[date, list[str]], folder: str, zone: tzinfo) -> None:

@@ -1,6 +1,6 @@
 """Names of landed objects: whether an object is hidden, and how its name is shown."""
 
-#: Hidden names that are never data: markers that writers leave beside it.
+#: Hidden names that are never data: markers that writers leave next to data.
 _MARKERS = {"_SUCCESS", "_temporary", "_delta_log"}
 _MARKER_SUFFIXES = (".crc", ".tmp")
 
@@ -14,7 +14,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_marker(name: str) -> bool:
-    """Return whether a hidden name is a marker that writers leave beside data, rather than data."""
+    """Return whether a hidden name is a marker of a writer, and not data."""
     return any(part in _MARKERS or part.endswith(_MARKER_SUFFIXES) for part in name.split("/"))
 
 
@@ -29,9 +29,9 @@ def is_utf8(name: str) -> bool:
 
 def printable(text: str) -> str:
     """Return a name or a message as it can be shown: control characters and bytes that are not UTF-8 are escaped."""
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     byte = ord(character) - _SURROGATES
     return f"\\x{byte:02x}" if 0 <= byte <= _LAST_BYTE else character.encode("unicode_escape").decode()

@@ -28,14 +28,14 @@ class _Object(msgspec.Struct):
     key: str  # as in a URL
 
 
-class _Place(msgspec.Struct):
+class _Location(msgspec.Struct):
     bucket: _Bucket
     object: _Object
 
 
-class _Record(msgspec.Struct, rename={"event": "eventName", "place": "s3"}):
+class _Record(msgspec.Struct, rename={"event": "eventName", "location": "s3"}):
     event: str
-    place: _Place
+    location: _Location
 
 
 class _Body(msgspec.Struct, rename={"records": "Records", "event": "Event"}):
@@ -74,17 +74,17 @@ class LandingQueue:
 
     def receive(self) -> ReceivedMessages:
         """Receive the messages of the queue, within the limits. Raises StorageError."""
-        received, until = ReceivedMessages([], []), time.monotonic() + _SECONDS
+        result, deadline = ReceivedMessages([], []), time.monotonic() + _SECONDS
         for _ in range(_MOST_BATCHES):
             batch = self.queue.receive()
             for message in batch:
                 try:
-                    received.messages.append(Message(message["ReceiptHandle"], self._names(message["Body"])))
+                    result.messages.append(Message(message["ReceiptHandle"], self._names(message["Body"])))
                 except (ValueError, msgspec.MsgspecError) as error:
-                    received.faults.append(f"{self.queue.url}: message {message['MessageId']} is left there: {error}")
-            if not batch or time.monotonic() > until:
+                    result.faults.append(f"{self.queue.url}: message {message['MessageId']} is left there: {error}")
+            if not batch or time.monotonic() > deadline:
                 break
-        return received
+        return result
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages. Those that SQS does not delete are received again. Raises StorageError."""
@@ -92,14 +92,14 @@ class LandingQueue:
 
     def _names(self, body: str) -> frozenset[str]:
         """Return the objects of a message. Raises ValueError or MsgspecError if it is not a notification of S3."""
-        read = msgspec.json.decode(body, type=_Body)
-        if not read.records and read.event != "s3:TestEvent":
+        notification = msgspec.json.decode(body, type=_Body)
+        if not notification.records and notification.event != "s3:TestEvent":
             raise ValueError("expected a notification of S3")
-        others = {record.place.bucket.name for record in read.records} - {self.bucket}
-        if others:  # probably another queue: nothing is deleted
-            raise ValueError(f"it is about the bucket {min(others)!r}, not {self.bucket!r}")
-        created = (record for record in read.records if record.event.startswith("ObjectCreated:"))
-        keys = (unquote_plus(record.place.object.key) for record in created)
+        other_buckets = {record.location.bucket.name for record in notification.records} - {self.bucket}
+        if other_buckets:  # probably another queue: nothing is deleted
+            raise ValueError(f"it is about the bucket {min(other_buckets)!r}, not {self.bucket!r}")
+        created_records = (record for record in notification.records if record.event.startswith("ObjectCreated:"))
+        keys = (unquote_plus(record.location.object.key) for record in created_records)
         return frozenset(key[len(self.prefix) :] for key in keys if key.startswith(self.prefix)) - {""}
 
 

@@ -12,7 +12,7 @@ from event_platform.events.corruption import CorruptionReason
 from event_platform.landing.archives import zip_pieces
 from event_platform.landing.formats import FORMATS, HEAD, TEXT, ZIP, Format, format_of, has_json_lines, is_text
 from event_platform.landing.pieces import BrokenError, Limits, Piece, UnsupportedError, cut, unreadable, unsupported
-from event_platform.landing.streams import Source, limited, read_all
+from event_platform.landing.streams import Source, limit_bytes, read_all
 
 #: Bytes that are read at a time.
 _BITE = 1 << 18
@@ -20,14 +20,14 @@ _BITE = 1 << 18
 #: Maximum levels of compression. CloudWatch compresses its logs, and Firehose compresses them again.
 _MAX_LAYERS = 3
 
-_UNPACKED = (
+_TOO_LARGE = (
     "it decompresses to more than {:,} bytes, the limit for an object (object_limit_bytes of the resource rules); the "
     "rest is not read: land smaller objects, or raise the limit"
 )
 
 
 def pieces(name: str, file: BinaryIO, limits: Limits) -> Iterator[Piece]:
-    """Yield the records of an object in pieces. If it is damaged, or not supported, the last piece says why.
+    """Yield the records of an object in pieces. If it is damaged, or not supported, the last piece has the reason.
 
     Parquet and zip are held as a whole, other formats in parts. Raises only errors of reading `file`.
     """
@@ -41,21 +41,21 @@ def pieces(name: str, file: BinaryIO, limits: Limits) -> Iterator[Piece]:
 
 def _unpacked_pieces(name: str, source: Source, limits: Limits, *, is_member: bool = False) -> Iterator[Piece]:
     """Decompress layer by layer. Raises BrokenError and UnsupportedError only before the first piece."""
-    promised = next(
+    named_format = next(
         (candidate for candidate in FORMATS if candidate.suffixes and name.endswith(candidate.suffixes)), TEXT
     )
-    packed: Source | None = None
+    packed_source: Source | None = None
     for _ in range(_MAX_LAYERS + 1):
         head, parts = _peek(source())
         form = format_of(head)
-        if not head and packed is not None and has_json_lines(packed(), limits.record_bytes):
-            yield from _text_pieces(packed(), limits)
+        if not head and packed_source is not None and has_json_lines(packed_source(), limits.record_bytes):
+            yield from _text_pieces(packed_source(), limits)
         elif form.unpack is not None:
-            packed, source, promised = source, partial(_unpacked, form.unpack, source, limits), TEXT
+            packed_source, source, named_format = source, partial(_unpack, form.unpack, source, limits), TEXT
             continue
         elif form is TEXT:
-            if promised is not TEXT and not is_text(head):
-                raise BrokenError(f"{promised.name}: it is neither {promised.name}, as its name says, nor text")
+            if named_format is not TEXT and not is_text(head):
+                raise BrokenError(f"{named_format.name}: it is neither {named_format.name}, as its name says, nor text")
             yield from _text_pieces(parts, limits)
         else:
             yield from _container_pieces(form, source, parts, limits, is_member=is_member)
@@ -64,7 +64,7 @@ def _unpacked_pieces(name: str, source: Source, limits: Limits, *, is_member: bo
 
 
 def _text_pieces(parts: Iterable[bytes], limits: Limits) -> Iterator[Piece]:
-    return cut(limited(parts, limits.object_bytes, _UNPACKED), limits.piece_bytes, limits.record_bytes)
+    return cut(limit_bytes(parts, limits.object_bytes, _TOO_LARGE), limits.piece_bytes, limits.record_bytes)
 
 
 def _container_pieces(
@@ -107,8 +107,8 @@ def _bites(file: BinaryIO) -> Iterator[bytes]:
         yield bite
 
 
-def _unpacked(unpack: Callable[[Source], Iterator[bytes]], source: Source, limits: Limits) -> Iterator[bytes]:
-    return limited(unpack(source), limits.object_bytes, _UNPACKED)
+def _unpack(unpack: Callable[[Source], Iterator[bytes]], source: Source, limits: Limits) -> Iterator[bytes]:
+    return limit_bytes(unpack(source), limits.object_bytes, _TOO_LARGE)
 
 
 def _peek(parts: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -118,10 +118,10 @@ def _peek(parts: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         while sum(map(len, head)) < HEAD and (part := next(parts, b"")):
             head.append(part)
     except BrokenError as error:
-        parts = _raising(error)
+        parts = _raise_when_read(error)
     return b"".join(head)[:HEAD], chain(head, parts)
 
 
-def _raising(error: BrokenError) -> Iterator[bytes]:
+def _raise_when_read(error: BrokenError) -> Iterator[bytes]:
     raise error
     yield b""

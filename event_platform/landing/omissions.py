@@ -1,4 +1,4 @@
-"""What a listing of landing omits, and how that is reported."""
+"""Objects that a listing of landing omits, and the warnings about them."""
 
 from dataclasses import dataclass, field
 
@@ -6,13 +6,13 @@ from event_platform.events.errors import UnreadableError
 from event_platform.events.wording import counted
 from event_platform.landing.names import is_marker, printable
 
-#: Faults that a warning names.
-_NAMED = 5
+#: Maximum number of faults in the warnings.
+_MAX_NAMED = 5
 
 
 @dataclass
 class Omissions:
-    """What a listing omits (except empty objects), and objects without a date. Filled while the listing is read."""
+    """Objects that a listing omits (except empty ones), and objects without a date. Filled while a listing is read."""
 
     #: By name of a file or folder: why it could not be listed, or was refused. Each error contains the name.
     faults: dict[str, UnreadableError] = field(default_factory=dict)
@@ -28,12 +28,12 @@ class Omissions:
 
     @property
     def warnings(self) -> list[str]:
-        """Messages that are no failure: some of the faults, and the hidden objects."""
-        listed = [str(fault) for fault in list(self.faults.values())[:_NAMED]]
-        more = len(self.faults) - len(listed)
+        """Messages that do not fail a run: some of the faults, and the hidden objects."""
+        faults = [str(fault) for fault in list(self.faults.values())[:_MAX_NAMED]]
+        other_faults = len(self.faults) - len(faults)
         return [
-            *listed,
-            *([f"And {more} more that are left out"] if more else []),
+            *faults,
+            *([f"And {other_faults} more that are left out"] if other_faults else []),
             *filter(None, [self.hidden_warning]),
         ]
 

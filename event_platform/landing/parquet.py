@@ -1,7 +1,7 @@
 """A Parquet object → its rows as JSON, in pieces of bounded size.
 
 Kilobytes of Parquet may become a hundred gigabytes of text, because repeated values are stored once. Therefore only a
-few rows are read together, and the size of their text is estimated before it is made.
+few rows are read together, and the size of their text is estimated first.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,11 +51,11 @@ class _LargeError(Exception):
 
 
 def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
-    """Yield the rows of a file as JSON lines. If they end early, the last piece says why.
+    """Yield the rows of a file as JSON lines. If they end early, the last piece has the reason.
 
     A file with more rows than `limits` allow is not read: rows of nulls take no bytes in a file, but each is a record.
     """
-    remaining = limits.object_bytes
+    remaining_bytes = limits.object_bytes
     try:
         metadata = parquet.read_metadata(pa.BufferReader(data))
         if metadata.num_rows > limits.object_rows:
@@ -64,8 +64,8 @@ def parquet_pieces(data: bytes, limits: Limits) -> Iterator[Piece]:
         for start, rows in _ranges(metadata, limits):
             frame = pl.scan_parquet(data).slice(start, rows).collect()
             for piece in _as_pieces(frame, limits.piece_bytes):
-                remaining -= len(piece.data)
-                if remaining < 0:
+                remaining_bytes -= len(piece.data)
+                if remaining_bytes < 0:
                     yield unreadable(b"", _TOO_MUCH.format(limits.object_bytes))
                     return
                 yield piece
@@ -81,33 +81,33 @@ def _ranges(metadata: Any, limits: Limits) -> Iterator[tuple[int, int]]:
     Raises _LargeError for a row group that cannot be read within the limits.
     """
     start = rows = 0
-    allowed = limits.task_bytes // 8
+    range_bytes = limits.task_bytes // 8
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
-        needed, per_row = _memory_needed(group, metadata)
-        if needed > limits.task_bytes:
+        fixed_memory, row_memory = _memory_to_read(group, metadata)
+        if fixed_memory > limits.task_bytes:
             if rows:
                 yield start, rows
             raise _LargeError(
-                f"row group {number} takes {needed:,} bytes to be read, more than a task may hold "
+                f"row group {number} takes {fixed_memory:,} bytes to be read, more than a task may hold "
                 f"({limits.task_bytes:,}, task_limit_bytes of the resource rules); it and the rest are not read"
             )
-        most = max(1, min(RECORDS_PER_PIECE, allowed // max(per_row, 1)))
-        if rows and rows + group.num_rows > most:
+        max_rows = max(1, min(RECORDS_PER_PIECE, range_bytes // max(row_memory, 1)))
+        if rows and rows + group.num_rows > max_rows:
             yield start, rows
             start, rows = start + rows, 0
         rows += group.num_rows
-        while rows > most:
-            yield start, most
-            start, rows = start + most, rows - most
+        while rows > max_rows:
+            yield start, max_rows
+            start, rows = start + max_rows, rows - max_rows
     if rows:
         yield start, rows
 
 
-def _memory_needed(group: Any, metadata: Any) -> tuple[int, int]:
+def _memory_to_read(group: Any, metadata: Any) -> tuple[int, int]:
     """Return the memory needed to read one row of a row group, and the additional memory per row, in bytes."""
     columns = [group.column(number) for number in range(group.num_columns)]
-    needed = sum(column.total_uncompressed_size for column in columns)
+    fixed_memory = sum(column.total_uncompressed_size for column in columns)
     row_size = 0
     for number, column in enumerate(columns):
         schema = metadata.schema.column(number)
@@ -119,12 +119,12 @@ def _memory_needed(group: Any, metadata: Any) -> tuple[int, int]:
         per_row = -(-column.num_values // max(1, group.num_rows))
         row_size += value * per_row
         if schema.max_repetition_level:  # all values may be in one row
-            needed += _VALUE * column.num_values
-    return needed, row_size
+            fixed_memory += _VALUE * column.num_values
+    return fixed_memory, row_size
 
 
 def _as_pieces(frame: pl.DataFrame, piece_bytes: int) -> Iterator[Piece]:
-    """Split rows until each part fits a piece. Of a single row that is too large, the beginning is kept."""
+    """Split rows until each part fits a piece. Only the beginning of a row that is too large is kept."""
     size = _text_bytes(frame)
     if frame.height > 1 and size > piece_bytes:
         half = frame.height // 2
@@ -162,14 +162,14 @@ def _leaves(path: str, values: pl.Series) -> Iterator[tuple[str, pl.Series]]:
 
 def _as_json(frame: pl.DataFrame) -> list[str]:
     """Return each row as a JSON object. NaN and infinities become texts."""
-    rows = _encoded(frame, _unchanged)
+    rows = _encode(frame, _identity)
     if not all(_is_finite(values) for name in frame.columns for _, values in _leaves(name, frame[name])):
-        texts = _encoded(frame, _as_text)
+        texts = _encode(frame, _as_text)
         rows = [_with_nonfinite(row, text) for row, text in zip(rows, texts, strict=True)]
     return rows
 
 
-def _encoded(frame: pl.DataFrame, number: Form) -> list[str]:
+def _encode(frame: pl.DataFrame, number: Form) -> list[str]:
     columns = [_for_json(pl.col(name), dtype, number) for name, dtype in frame.schema.items()]
     if not columns:
         return ["{}"] * frame.height
@@ -200,7 +200,7 @@ def _as_text(values: pl.Expr) -> pl.Expr:
     return values.cast(pl.String)
 
 
-def _unchanged(values: pl.Expr) -> pl.Expr:
+def _identity(values: pl.Expr) -> pl.Expr:
     return values
 
 

@@ -10,16 +10,16 @@ from event_platform.events.corruption import KEPT_BYTES_OF_OVERSIZED_RECORD, MAX
 from event_platform.events.records import split_concatenated, without_lone_surrogates
 from event_platform.landing.arrays import as_lines
 
-#: The most records in a piece. A damaged record costs about a kilobyte of memory, however short it is.
+#: Maximum number of records in a piece. A damaged record takes about a kilobyte of memory, however short it is.
 RECORDS_PER_PIECE = 250_000
 
 #: Memory of a task per byte of a piece: lines, columns, and both of them sorted.
 _COPIES = 16
 
-#: The least bytes of JSON that a record is counted with. One with the three common fields has more.
+#: Minimum bytes of JSON that are counted for a record. A record with the three common fields has more.
 _RECORD_BYTES = 64
 
-#: Records shorter than this are counted closely: a megabyte may hold a million of them.
+#: Parts with records shorter than this are cut into smaller parts: a megabyte may contain a million such records.
 _SHORT = 32  # bytes
 _CLOSE_LOOK = 1 << 16  # bytes
 
@@ -41,7 +41,7 @@ _NEXT_RECORD_LENGTH = 300
 
 
 class BrokenError(Exception):
-    """The rest of an object cannot be read. The message says why."""
+    """The rest of an object cannot be read. The message has the reason."""
 
 
 class UnsupportedError(Exception):
@@ -63,7 +63,7 @@ class Limits:
 
     @property
     def object_rows(self) -> int:
-        """The most rows of an object, because rows may take no bytes of it."""
+        """Maximum number of rows of an object, because rows may take no bytes in it."""
         return max(1, self.object_bytes // _RECORD_BYTES)
 
 
@@ -86,27 +86,27 @@ def too_large(beginning: bytes) -> Piece:
     return Piece(b"", CorruptionReason.RECORD_TOO_LARGE, text)
 
 
-def unreadable(data: bytes, why: str) -> Piece:
+def unreadable(data: bytes, fault: str) -> Piece:
     """Return the last piece of an object that cannot be read behind `data`."""
-    return Piece(_whole_records(data), CorruptionReason.UNREADABLE_OBJECT, why)
+    return Piece(_whole_records(data), CorruptionReason.UNREADABLE_OBJECT, fault)
 
 
-def unsupported(why: str) -> Piece:
+def unsupported(fault: str) -> Piece:
     """Return the piece of an object, or of a member of one, with an unsupported format."""
-    return Piece(b"", CorruptionReason.UNSUPPORTED_FORMAT, why)
+    return Piece(b"", CorruptionReason.UNSUPPORTED_FORMAT, fault)
 
 
 def cut(parts: Iterable[bytes], piece_bytes: int, record_bytes: int = MAX_RECORD_BYTES) -> Iterator[Piece]:
     """Yield the records of `parts` in pieces of about `piece_bytes`, and a corrupt record if the parts end early.
 
-    Of a record above the size limit only the beginning is kept. The next one is searched after the end of the line, or
-    after a `}` before a `{"`.
+    Only the beginning of a record above the size limit is kept. The next record is searched after the end of the line,
+    or after a `}` before a `{"`.
     """
     buffer = _RecordBuffer(piece_bytes, record_bytes + _CLOSE_LOOK)
     try:
         for part in as_lines(parts):
-            for thinned in _thinned(part):
-                yield from buffer.add(thinned)
+            for small_part in _thin_out(part):
+                yield from buffer.add(small_part)
     except BrokenError as error:
         yield unreadable(buffer.take(), str(error))
         return
@@ -118,60 +118,62 @@ def cut(parts: Iterable[bytes], piece_bytes: int, record_bytes: int = MAX_RECORD
 class _RecordBuffer:
     """Collects the next piece."""
 
-    def __init__(self, piece_bytes: int, longest: int) -> None:
+    def __init__(self, piece_bytes: int, max_record_bytes: int) -> None:
         self._piece_bytes = piece_bytes
-        self._longest = longest  # maximum bytes of a record, including blanks around it
+        self._max_record_bytes = max_record_bytes  # maximum bytes of a record, including blanks around it
         self._parts: list[bytes] = []
         self._size = 0
         self._records = 0.0
         self._line = 0  # bytes of the last line
-        self._tried = 0  # bytes that were searched for the end of a record
-        self._skipping = False  # inside a record that is too large
+        self._searched_bytes = 0  # bytes that were searched for the end of a record
+        self._is_skipping = False  # inside a record that is too large
 
     def add(self, part: bytes) -> Iterator[Piece]:
         """Add a part. Yield a piece when it is large enough, and the beginning of a record that is too large."""
         self._hold(part)
-        if self._skipping:
+        if self._is_skipping:
             self._skip()
-        enough = self._size >= self._piece_bytes or self._records >= RECORDS_PER_PIECE
+        is_large_enough = self._size >= self._piece_bytes or self._records >= RECORDS_PER_PIECE
         # Searching again after each part would be quadratic, so the size must double first.
-        if self._skipping or not (self._line > self._longest or (enough and self._size >= 2 * self._tried)):
+        if self._is_skipping or not (
+            self._line > self._max_record_bytes or (is_large_enough and self._size >= 2 * self._searched_bytes)
+        ):
             return
         data = self.take()
         end = _end_of_records(data)
         if end:
             yield Piece(data[:end])
             self._hold(data[end:])
-        elif len(data) > self._longest:
+        elif len(data) > self._max_record_bytes:
             yield too_large(data)
-            self._skipping = True
+            self._is_skipping = True
             self._hold(data[-_NEXT_RECORD_LENGTH:])
         else:
             self._hold(data)
-            self._tried = len(data)
+            self._searched_bytes = len(data)
 
     def take(self) -> bytes:
         """Return and clear the collected parts."""
-        data = b"" if self._skipping else b"".join(self._parts)
-        self._parts, self._size, self._records, self._line, self._tried = [], 0, 0.0, 0, 0
+        data = b"" if self._is_skipping else b"".join(self._parts)
+        self._parts, self._size, self._records, self._line, self._searched_bytes = [], 0, 0.0, 0, 0
         return data
 
     def _hold(self, part: bytes) -> None:
         self._parts.append(part)
         self._size += len(part)
         self._records += _records_in(part)
-        behind = len(part) - part.rfind(b"\n") - 1
-        self._line = behind if behind < len(part) else self._line + behind
+        line_bytes = len(part) - part.rfind(b"\n") - 1
+        self._line = line_bytes if line_bytes < len(part) else self._line + line_bytes
 
     def _skip(self) -> None:
         data = b"".join(self._parts)
         match = _NEXT_RECORD.search(data) if b"\n" in data or b"}" in data else None
         self.take()
-        self._skipping = match is None
+        self._is_skipping = match is None
         self._hold(data[match.end() :] if match else data[-_NEXT_RECORD_LENGTH:])
 
 
-def _thinned(part: bytes) -> Iterator[bytes]:
+def _thin_out(part: bytes) -> Iterator[bytes]:
     """Yield a part as it is or, if records are short, in smaller parts without blank lines."""
     if _records_in(part) * _SHORT <= len(part):
         yield part
@@ -217,7 +219,7 @@ def _end_behind(data: bytes, in_a_row: int) -> int:
 
 def _end_of_sound(data: bytes) -> int:
     end = 0
-    while (match := _RECORD.match(data, end)) and _parsed(match.group()) is not _NOTHING:
+    while (match := _RECORD.match(data, end)) and _parse(match.group()) is not _INVALID:
         end = match.end()
     return end
 
@@ -243,19 +245,19 @@ def _whole_records(data: bytes) -> bytes:
 
 
 def _is_json(text: str) -> bool:
-    return _parsed(text.encode("utf-8", "surrogateescape")) is not _NOTHING
+    return _parse(text.encode("utf-8", "surrogateescape")) is not _INVALID
 
 
 def _is_object(record: bytes) -> bool:
-    document = _parsed(record)
+    document = _parse(record)
     return isinstance(document, dict) and bool(document)
 
 
-_NOTHING = object()
+_INVALID = object()
 
 
-def _parsed(record: bytes) -> object:
+def _parse(record: bytes) -> object:
     try:
         return msgspec.json.decode(without_lone_surrogates(record))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _NOTHING
+        return _INVALID

@@ -28,49 +28,53 @@ T = TypeVar("T")
 class SampledObject:
     """The beginning of a landed object as text, and the reason why reading stopped early (empty if it did not)."""
 
-    landed: LandedObject
+    landed_object: LandedObject
     data: bytes
     fault: str = ""
 
 
 def sample(landing: Landing, omissions: Omissions) -> Iterator[SampledObject]:
     """Yield the beginnings of some objects. Objects that are deleted meanwhile are skipped. Raises LandingError."""
-    chosen = list(_choose(landing, omissions))
-    most = max(_LEAST_TEXT, _MOST_TEXT // max(1, len(chosen)))
-    for landed in chosen:
+    objects = list(_choose(landing, omissions))
+    max_bytes = max(_LEAST_TEXT, _MOST_TEXT // max(1, len(objects)))
+    for landed_object in objects:
         try:
-            beginning = _beginning(landing, landed, most)
+            sampled_object = _read_beginning(landing, landed_object, max_bytes)
         except UnreadableError:
-            if not landing.is_gone(landed.name):
+            if not landing.is_deleted(landed_object.name):
                 raise
         else:
-            yield beginning
+            yield sampled_object
 
 
 def _choose(landing: Landing, omissions: Omissions) -> Iterator[LandedObject]:
     survey = landing.survey(omissions)
-    yield from spread(sorted(survey.outside, key=lambda landed: landed.name), _OUTSIDE)
+    yield from spread(sorted(survey.outside, key=lambda landed_object: landed_object.name), _OUTSIDE)
     days = spread(sorted(survey.days), _DAYS)
     for _, objects in landing.list_days(days, omissions, survey):
-        yield from spread(sorted(objects, key=lambda landed: landed.name), _OBJECTS // len(days))
+        yield from spread(sorted(objects, key=lambda landed_object: landed_object.name), _OBJECTS // len(days))
 
 
-def spread(items: Sequence[T], most: int) -> list[T]:
+def spread(items: Sequence[T], limit: int) -> list[T]:
     """Return some of the items, the first and the last among them."""
-    if len(items) <= most:
+    if len(items) <= limit:
         return list(items)
-    return [items[number * (len(items) - 1) // (most - 1)] for number in range(most)]
+    return [items[number * (len(items) - 1) // (limit - 1)] for number in range(limit)]
 
 
-def _beginning(landing: Landing, landed: LandedObject, most: int) -> SampledObject:
-    size = min(landed.size, _MOST_READ)
-    data = landing.read(landed.name) if size == landed.size else landing.read_range(landed.name, 0, size)
+def _read_beginning(landing: Landing, landed_object: LandedObject, max_bytes: int) -> SampledObject:
+    size = min(landed_object.size, _MOST_READ)
+    data = (
+        landing.read(landed_object.name)
+        if size == landed_object.size
+        else landing.read_range(landed_object.name, 0, size)
+    )
     texts: list[bytes] = []
     fault = ""
-    for piece in islice(pieces(landed.name, BytesIO(data), _LIMITS), 2):
+    for piece in islice(pieces(landed_object.name, BytesIO(data), _LIMITS), 2):
         texts.append(piece.data)
-        fault = piece.text if piece.reason and size == landed.size else fault
+        fault = piece.text if piece.reason and size == landed_object.size else fault
     text = b"\n".join(texts)
-    if len(text) > most:
-        text = text[: text.rfind(b"\n", 0, most) + 1] or text
-    return SampledObject(landed, text, fault)
+    if len(text) > max_bytes:
+        text = text[: text.rfind(b"\n", 0, max_bytes) + 1] or text
+    return SampledObject(landed_object, text, fault)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from event_platform.landing.pieces import BrokenError
 from event_platform.landing.streams import ByteReader, Source, name_errors
 
-#: How a stream of the framing format begins.
+#: First bytes of a stream of the framing format.
 FRAMED = b"\xff\x06\x00\x00sNaPpY"
 
 _COMPRESSED, _PLAIN, _FIRST_SKIPPABLE = 0x00, 0x01, 0x80
@@ -52,21 +52,21 @@ def _chunks(stream: ByteReader) -> Iterator[bytes]:
 
 def _hadoop_chunks(stream: ByteReader) -> Iterator[bytes]:
     while header := stream.read(_LENGTH):
-        remaining = _length(header + stream.read_exactly(_LENGTH - len(header)))
-        while remaining > 0:
-            part = unpack_raw(stream.read_exactly(_length(stream.read_exactly(_LENGTH))), remaining)
-            remaining -= len(part)
+        remaining_bytes = _length(header + stream.read_exactly(_LENGTH - len(header)))
+        while remaining_bytes > 0:
+            part = unpack_raw(stream.read_exactly(_length(stream.read_exactly(_LENGTH))), remaining_bytes)
+            remaining_bytes -= len(part)
             yield part
 
 
-def unpack_raw(data: bytes, most: int) -> bytes:
-    """Unpack Snappy without a frame, to at most `limit` bytes. Raises BrokenError."""
+def unpack_raw(data: bytes, max_bytes: int) -> bytes:
+    """Unpack Snappy without a frame, to at most `max_bytes`. Raises BrokenError."""
     from cramjam import DecompressionError, snappy  # noqa: PLC0415 - as above
 
     try:
         size = snappy.decompress_raw_len(data)
-        if size > most:
-            raise BrokenError(f"a chunk unpacks to {size:,} bytes, more than the {most:,} that are announced")
+        if size > max_bytes:
+            raise BrokenError(f"a chunk unpacks to {size:,} bytes, more than the {max_bytes:,} that are announced")
         return bytes(snappy.decompress_raw(data))
     except DecompressionError as error:
         raise BrokenError(str(error)) from error
@@ -76,8 +76,8 @@ def is_hadoop(head: bytes) -> bool:
     """Return whether bytes begin like Hadoop's blocks, which have no signature: whether all lengths fit each other."""
     block, chunk = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
     size, data = _varint(head[8:])
-    possible = 0 < size <= block <= _LARGEST_BLOCK and 0 < chunk <= 32 + size + size // 6
-    return possible and data[:1] != b"" and data[0] & _KIND == _LITERAL
+    is_possible = 0 < size <= block <= _LARGEST_BLOCK and 0 < chunk <= 32 + size + size // 6
+    return is_possible and data[:1] != b"" and data[0] & _KIND == _LITERAL
 
 
 def _length(data: bytes) -> int:

@@ -17,15 +17,15 @@ class ByteReader:
     def __init__(self, parts: Iterable[bytes]) -> None:
         """Begin at the start of `parts`."""
         self._parts = iter(parts)
-        self._held, self._position = b"", 0
+        self._buffer, self._position = b"", 0
 
     def read(self, size: int) -> bytes:
         """Return `size` bytes; fewer at the end of the stream."""
         end = self._position + size
-        if end > len(self._held):
-            self._hold(size)
+        if end > len(self._buffer):
+            self._fill_buffer(size)
             end = size
-        data = self._held[self._position : end]
+        data = self._buffer[self._position : end]
         self._position += len(data)
         return data
 
@@ -36,33 +36,33 @@ class ByteReader:
             raise BrokenError(CUT)
         return data
 
-    def _hold(self, size: int) -> None:
+    def _fill_buffer(self, size: int) -> None:
         """Take parts until `size` bytes are buffered."""
-        chunks = [self._held[self._position :]]
+        chunks = [self._buffer[self._position :]]
         length = len(chunks[0])
         while length < size and (part := next(self._parts, None)) is not None:
             chunks.append(part)
             length += len(part)
-        self._held, self._position = b"".join(chunks), 0
+        self._buffer, self._position = b"".join(chunks), 0
 
 
-def limited(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]:
+def limit_bytes(parts: Iterable[bytes], limit: int, message: str) -> Iterator[bytes]:
     """Yield up to `limit` bytes. Raises BrokenError with `message` if there are more."""
-    remaining = limit
+    remaining_bytes = limit
     for part in parts:
-        if len(part) > remaining:
-            yield part[:remaining]
+        if len(part) > remaining_bytes:
+            yield part[:remaining_bytes]
             raise BrokenError(message.format(limit))
-        remaining -= len(part)
+        remaining_bytes -= len(part)
         yield part
 
 
 def read_all(parts: Iterable[bytes], limit: int, name: str) -> bytes:
     """Return all bytes of a file with its directory at the end. Raises BrokenError if they exceed `limit`."""
-    return b"".join(limited(parts, limit, f"{name}: {_HELD}"))
+    return b"".join(limit_bytes(parts, limit, f"{name}: {_TOO_LARGE}"))
 
 
-_HELD = (
+_TOO_LARGE = (
     "it has more than {:,} bytes, the limit for it (task_limit_bytes of the resource rules): land smaller files, or "
     "raise the limit"
 )

@@ -12,5 +12,5 @@ from event_platform.publishing.iceberg import IcebergCatalog
 def iceberg_samples(iceberg: IcebergCatalog, lake: Lake, catalog: Catalog) -> Iterator[Sample]:
     """Yield a sample for each existing table. Raises the errors of reading the catalog."""
     status = read_status(iceberg, lake.every_table(catalog.event_types))
-    behind = {table.table: table.versions for table in status.behind}
+    behind = {table.table: table.versions for table in status.outdated}
     yield from (Sample(Gauge.BEHIND, behind.get(table, 0), (table,)) for table in status.tables)

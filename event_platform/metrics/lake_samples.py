@@ -126,13 +126,13 @@ def _last_commit(snapshot: Snapshot) -> float | None:
 
 
 def _due(lake: Lake, catalog: Catalog, environment: Environment) -> Iterator[Sample]:
-    due = due_created_dates(lake, catalog, own=shipped_assets(catalog, environment.start_date))
+    due = due_created_dates(lake, catalog, own_assets=shipped_assets(catalog, environment.start_date))
     days = {
         "corrupt_events": len(due_arrival_dates(lake)),
         "platform": len(due.days),
         "event_tables": sum(map(len, due.backfills.due.values())),
         "quality_report": len(due.reports),
-        "own": sum(map(len, due.own.values())),
+        "own": sum(map(len, due.own_tables.values())),
     }
     yield from (Sample(Gauge.DUE, count, (scope,)) for scope, count in days.items())
     yield Sample(Gauge.OVERDUE, due.is_overdue(datetime.now(UTC) - OVERDUE))

@@ -1,1 +1,1 @@
-"""Landing → tables. Of each step's package, `step` plans, hands out tasks and commits once; `tasks` are pure work."""
+"""Landing → tables. In a step's package, `step` plans and runs tasks and commits once; `tasks` has their functions."""

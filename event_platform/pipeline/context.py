@@ -5,14 +5,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from event_platform.compute.tasks import Parts, Progress, run_tasks
+from event_platform.compute.tasks import Progress, TaskSplit, run_tasks
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
 
 T = TypeVar("T")
 
 
-def no_progress(_what: str, _done: int, _total: int) -> None:
+def no_progress(_label: str, _done: int, _total: int) -> None:
     """Report nothing."""
 
 
@@ -33,11 +33,13 @@ class PipelineContext:
         self,
         function: Callable[..., T],
         arguments: Sequence[tuple[Any, ...]],
-        what: str,
+        label: str,
         *,
         small: bool = False,
         large: bool = False,
-        parts: Parts[T] | None = None,
+        split: TaskSplit[T] | None = None,
     ) -> list[T]:
         """Run the tasks of a step (see `compute.tasks.run_tasks`)."""
-        return run_tasks(self.executor, function, arguments, self.progress, what, small=small, large=large, parts=parts)
+        return run_tasks(
+            self.executor, function, arguments, self.progress, label, small=small, large=large, split=split
+        )

@@ -27,17 +27,17 @@ def add_step_time(target: Snapshot, days: Collection[date], adds: Iterable[AddAc
         rows[file.partition] += file.rows
     if not (milliseconds and days):
         return {}
-    whole = sum(rows[day] for day in days)
-    before = {day: target.transaction(_id(target, day)) or 0 for day in days}
-    return {_id(target, day): before[day] + round(milliseconds * rows[day] / whole) for day in days}
+    total_rows = sum(rows[day] for day in days)
+    old_milliseconds = {day: target.transaction(_id(target, day)) or 0 for day in days}
+    return {_id(target, day): old_milliseconds[day] + round(milliseconds * rows[day] / total_rows) for day in days}
 
 
 def cpu_seconds(tables: Iterable[Snapshot], days: Collection[date]) -> Mapping[date, float]:
-    """Return the CPU seconds of days in the logs of some tables; days of which no log says any are left out."""
+    """Return the sum of the CPU seconds of each day in the logs of some tables, without days that no log has."""
     milliseconds = Counter[date]()
     for table in tables:
         milliseconds.update({day: table.transaction(_id(table, day)) or 0 for day in days})
-    return {day: found / 1000 for day, found in milliseconds.items() if found}
+    return {day: value / 1000 for day, value in milliseconds.items() if value}
 
 
 def _id(table: Snapshot, day: date) -> str:

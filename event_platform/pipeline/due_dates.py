@@ -21,12 +21,12 @@ class DueDates:
     """Due created_dates: of the platform's tables, of single event tables, of the report, and of users' own tables."""
 
     stale: frozenset[date]  # something downstream is older than raw_events
-    uneven: Mapping[date, str]  # all is as new, but rows were removed or added by others; with the counts
-    version: int  # of raw_events, up to which this is known
+    uneven: Mapping[date, str]  # not stale, but rows were removed or added by other programs; with the counts
+    version: int  # of raw_events, up to which commits were examined
     backfills: Backfills = field(default_factory=Backfills)  # additionally: event tables that the catalog changes
     reports: Mapping[date, str] = field(default_factory=dict)  # additionally: of quality_report alone, with the reason
-    own: Mapping[str, Days] = field(default_factory=dict)  # of tables of people's own assets, and why
-    known: frozenset[str] = frozenset()  # the tables in `own` whose assets are known here
+    own_tables: Mapping[str, Days] = field(default_factory=dict)  # of users' own tables, with the reason
+    known_tables: frozenset[str] = frozenset()  # own tables with an asset in this asset graph
     #: Load time of the oldest unbuilt records of a day, or of its last records if all are built; absent if unknown.
     loaded_at: Mapping[date, datetime] = field(default_factory=dict)
 
@@ -36,10 +36,10 @@ class DueDates:
         return sorted({*self.stale, *self.uneven})
 
     @property
-    def every(self) -> set[date | None]:
+    def all_days(self) -> set[date | None]:
         """All due days of any table; None for a table without partitions."""
-        own = {day for days in self.own.values() for day in days}
-        return {*self.days, *self.backfills.days, *self.reports, *own}
+        own_days = {day for days in self.own_tables.values() for day in days}
+        return {*self.days, *self.backfills.days, *self.reports, *own_days}
 
     def is_overdue(self, since: datetime) -> bool:
         """Return whether a due day has records from before `since` that are not built.
@@ -47,10 +47,10 @@ class DueDates:
         If all of its records are built, the time of its last ones counts. Tables without an asset, which may be
         obsolete, are ignored.
         """
-        latest = max(self.loaded_at.values(), default=None)
-        own = {day for table in self.known for day in self.own.get(table, {})}
-        days = {*self.days, *self.backfills.days, *self.reports, *own}
-        moments = [latest if day is None else self.loaded_at.get(day) for day in days]
+        last_load = max(self.loaded_at.values(), default=None)
+        own_days = {day for table in self.known_tables for day in self.own_tables.get(table, {})}
+        days = {*self.days, *self.backfills.days, *self.reports, *own_days}
+        moments = [last_load if day is None else self.loaded_at.get(day) for day in days]
         return any(moment is None or moment < since for moment in moments)
 
     @property
@@ -65,14 +65,14 @@ class DueDates:
             (PLATFORM, self.of_platform),
             *self.backfills.due.items(),
             (QUALITY_REPORT.name, self.reports),
-            *sorted(self.own.items()),
+            *sorted(self.own_tables.items()),
         ]
         return [*(_sentence(table, days) for table, days in tables if days), *self.backfills.notes]
 
     @property
     def warnings(self) -> list[str]:
         """Warnings about dates whose totals do not balance, and about another deployment on the lake."""
-        return [each for each in (self._uneven_warning, self.backfills.other) if each]
+        return [each for each in (self._uneven_warning, self.backfills.deployment_warning) if each]
 
     @property
     def _uneven_warning(self) -> str | None:
@@ -86,7 +86,7 @@ class DueDates:
 
 
 def _sentence(table: str, due: Mapping[date, str] | Days) -> str:
-    days = sorted((day, why) for day, why in due.items() if day is not None)
+    days = sorted((day, reason) for day, reason in due.items() if day is not None)
     if not days:
         return f"{table}: due ({'; '.join(due.values())})"
     return f"{table}: due on {counted(len(days), 'day')}, such as {days[0][0]} ({days[0][1]})"

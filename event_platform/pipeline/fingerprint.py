@@ -16,7 +16,7 @@ def build_fingerprint(*rules: Any) -> int:
 
 
 def rules_text(*rules: Any, built_by: str | None = None) -> str:
-    """Return the text of which a fingerprint is made: a release (by default this one) and rules, as a JSON array."""
+    """Return the text of a fingerprint: a release (by default this one) and rules, as a JSON array."""
     return json.dumps([built_by or release(), *rules])
 
 

@@ -12,7 +12,7 @@ from event_platform.lake.derived import MadeOf
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.lake import Lake
 from event_platform.lake.schemas import to_delta
-from event_platform.lake.table_commit import TableCommit, Written
+from event_platform.lake.table_commit import CommitResult, TableCommit
 from event_platform.lake.tables import Table
 
 #: The partition column.
@@ -28,7 +28,7 @@ class WriteReport:
 
     table: Table
     rows: dict[date | None, int]
-    written: dict[date | None, Written]
+    commit_results: dict[date | None, CommitResult]
 
 
 def write_frame(
@@ -51,12 +51,12 @@ def write_frame(
             adds.append(write_file(part, target.table_to_write, day))
             rows[day] += part.height
     transactions = {} if made_of is None else made_of.transactions(target)
-    commit, written = TableCommit(target, transactions=transactions), dict[date | None, Written]()
+    commit, commit_results = TableCommit(target, transactions=transactions), dict[date | None, CommitResult]()
     if dates is None:
-        written[None] = commit.replace_table(adds)
+        commit_results[None] = commit.replace_table(adds)
     else:
-        written |= commit.rebuild(dates, adds, dict.fromkeys(dates, target.version + 1)).commit().items()
-    return WriteReport(table, dict(rows), written)
+        commit_results |= commit.rebuild(dates, adds, dict.fromkeys(dates, target.version + 1)).commit().items()
+    return WriteReport(table, dict(rows), commit_results)
 
 
 def _checked_schema(name: str, frame: pl.LazyFrame, dates: Collection[date] | None) -> pl.Schema:
@@ -66,8 +66,8 @@ def _checked_schema(name: str, frame: pl.LazyFrame, dates: Collection[date] | No
     except TableError as error:
         raise TableError(f"{name}: {error}") from error
     if dates is not None and schema.get(DATE_COLUMN) != pl.Date:
-        found = f"it is {schema[DATE_COLUMN]}" if DATE_COLUMN in schema else f"there are {', '.join(schema.names())}"
-        raise TableError(f"{name}: expected a Date column {DATE_COLUMN}, which is the partition of each row; {found}")
+        actual = f"it is {schema[DATE_COLUMN]}" if DATE_COLUMN in schema else f"there are {', '.join(schema.names())}"
+        raise TableError(f"{name}: expected a Date column {DATE_COLUMN}, which is the partition of each row; {actual}")
     return schema
 
 

@@ -1,7 +1,4 @@
-"""Publish the tables of a lake in its Iceberg catalog, and list those that are behind.
-
-For commands, runs and metrics.
-"""
+"""Publish the tables of a lake in its Iceberg catalog, and list the outdated ones: for commands, runs and metrics."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,8 +15,8 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.publishing.iceberg import IcebergCatalog, IcebergError, Lag, open_iceberg
 
-#: Tables behind that a sentence names.
-_NAMED = 3
+#: Number of outdated tables that a sentence names.
+_MAX_NAMED = 3
 
 
 def open_iceberg_catalog(environment: Environment, lake: Lake) -> IcebergCatalog:
@@ -30,55 +27,55 @@ def open_iceberg_catalog(environment: Environment, lake: Lake) -> IcebergCatalog
 
 
 @dataclass(frozen=True)
-class Behind:
+class OutdatedTable:
     """A table whose Iceberg metadata are of an older version than its Delta log, or of an unknown one."""
 
     table: str
-    published: int | None  # None if it was never published
+    published_version: int | None  # None if it was never published
     version: int  # -1 if it is not known
-    since: datetime | None  # time of the first unpublished commit; None if unknown
+    unpublished_since: datetime | None  # time of the first unpublished commit; None if unknown
     reason: str = ""  # why it could not be published, or is not known
 
     @property
     def versions(self) -> int:
-        """How many versions are not published."""
-        return self.version - (-1 if self.published is None else self.published)
+        """Number of versions that are not published."""
+        return self.version - (-1 if self.published_version is None else self.published_version)
 
     @property
-    def words(self) -> str:
-        """How far it is behind."""
+    def description(self) -> str:
+        """The table, and the number of versions that are not published, in words."""
         if self.version < 0:
             return f"{self.table} ({self.reason})"
-        if self.published is None:
+        if self.published_version is None:
             return f"{self.table}, not published yet"
         return f"{self.table} by {counted(self.versions, 'version')}"
 
 
 @dataclass(frozen=True)
 class IcebergStatus:
-    """The tables that are not published in their present version."""
+    """The existing tables, and those whose present version is not published."""
 
-    tables: Sequence[str]  # existing tables
-    behind: Sequence[Behind] = ()  # the furthest first
+    tables: Sequence[str]
+    outdated: Sequence[OutdatedTable] = ()  # most unpublished versions first
     fault: str = ""  # why it is not known
 
     @property
     def is_current(self) -> bool:
         """Whether every table is known to be published as it is."""
-        return not (self.behind or self.fault)
+        return not (self.outdated or self.fault)
 
     @property
     def sentence(self) -> str:
-        """Return all of it in a line."""
+        """Describe the status in one line."""
         if self.fault:
             return f"Iceberg: the catalog cannot be read: {self.fault}"
-        if not self.behind:
+        if not self.outdated:
             return f"Iceberg: {len(self.tables)} tables, none behind"
-        named = first_few((each.words for each in self.behind), _NAMED)
-        since = min((each.since for each in self.behind if each.since), default=None)
+        examples = first_few((each.description for each in self.outdated), _MAX_NAMED)
+        since = min((each.unpublished_since for each in self.outdated if each.unpublished_since), default=None)
         when = f", since {since:%Y-%m-%d %H:%M} UTC" if since else ""
-        counts = f"{len(self.tables)} tables, {len(self.behind)} behind"
-        return f"Iceberg: {counts}: {named}{when}; run `event-platform publish`"
+        counts = f"{len(self.tables)} tables, {len(self.outdated)} behind"
+        return f"Iceberg: {counts}: {examples}{when}; run `event-platform publish`"
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for `status --json`."""
@@ -87,66 +84,68 @@ class IcebergStatus:
             "behind": [
                 {
                     "table": each.table,
-                    "published_version": each.published,
+                    "published_version": each.published_version,
                     "version": each.version,
-                    "since": each.since and each.since.isoformat(),
+                    "since": each.unpublished_since and each.unpublished_since.isoformat(),
                     "reason": each.reason or None,
                 }
-                for each in self.behind
+                for each in self.outdated
             ],
             "fault": self.fault or None,
         }
 
 
 def iceberg_status(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
-    """Return the tables that are behind, or why that is unknown."""
+    """Return the outdated tables, or why they are unknown."""
     try:
         return read_status(catalog, tables)
     except IcebergError as error:
         return IcebergStatus((), fault=str(error))
 
 
-def bring_up(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
-    """Publish the tables that are behind. Return those that still are, with the reason, or why that is unknown."""
-    before = iceberg_status(catalog, tables)
-    names = {each.table for each in before.behind}
-    behind = [table for table in tables if table.name in names]
-    if not behind:
-        return before
-    reasons = {each.table: each.reason for each in catalog.publish(behind)}
-    after = iceberg_status(catalog, behind)
-    return replace(after, tables=before.tables, behind=[_with_reason(each, reasons) for each in after.behind])
+def publish_outdated(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
+    """Publish the outdated tables. Return those that are still outdated, with the reason, or why they are unknown."""
+    old_status = iceberg_status(catalog, tables)
+    names = {each.table for each in old_status.outdated}
+    outdated = [table for table in tables if table.name in names]
+    if not outdated:
+        return old_status
+    reasons = {each.table: each.reason for each in catalog.publish(outdated)}
+    new_status = iceberg_status(catalog, outdated)
+    return replace(
+        new_status, tables=old_status.tables, outdated=[_with_reason(each, reasons) for each in new_status.outdated]
+    )
 
 
 def read_status(catalog: IcebergCatalog, tables: Sequence[Table]) -> IcebergStatus:
-    """Return which tables are behind. Raises IcebergError if the catalog cannot be read."""
+    """Return the outdated tables. Raises IcebergError if the catalog cannot be read."""
     lags = list(zip(catalog.lags(tables), tables, strict=True))
-    existing = [(lag, table) for lag, table in lags if lag.version >= 0 or lag.reason]
-    behind = [_behind(lag, table) for lag, table in existing if _is_behind(lag)]
-    behind.sort(key=lambda each: (-each.versions, each.table))
-    return IcebergStatus([lag.table for lag, _ in existing], behind)
+    existing_tables = [(lag, table) for lag, table in lags if lag.version >= 0 or lag.reason]
+    outdated = [_outdated_table(lag, table) for lag, table in existing_tables if _is_behind(lag)]
+    outdated.sort(key=lambda each: (-each.versions, each.table))
+    return IcebergStatus([lag.table for lag, _ in existing_tables], outdated)
 
 
 def _is_behind(lag: Lag) -> bool:
-    """Return whether a version is not published. Another run may have published a later one than a pinned lake has."""
+    """Return whether a version is not published. The published one may be newer than that of a pinned lake."""
     return bool(lag.reason) or lag.published is None or lag.published < lag.version
 
 
-def _behind(lag: Lag, table: Table) -> Behind:
-    since = None if lag.reason else _since(table.snapshot(), lag.published)
-    return Behind(lag.table, lag.published, lag.version, since, lag.reason)
+def _outdated_table(lag: Lag, table: Table) -> OutdatedTable:
+    since = None if lag.reason else _unpublished_since(table.snapshot(), lag.published)
+    return OutdatedTable(lag.table, lag.published, lag.version, since, lag.reason)
 
 
-def _with_reason(behind: Behind, reasons: Mapping[str, str]) -> Behind:
-    return replace(behind, reason=reasons[behind.table] or behind.reason)
+def _with_reason(table: OutdatedTable, reasons: Mapping[str, str]) -> OutdatedTable:
+    return replace(table, reason=reasons[table.table] or table.reason)
 
 
-def _since(snapshot: Snapshot, published: int | None) -> datetime | None:
+def _unpublished_since(snapshot: Snapshot, published_version: int | None) -> datetime | None:
     """Return the time of the first commit after the published version; None if the log does not have it."""
-    if published is None:
+    if published_version is None:
         return None
     with suppress(MissingError):
-        for line in snapshot.read_commit(published + 1).splitlines():
+        for line in snapshot.read_commit(published_version + 1).splitlines():
             moment = json.loads(line).get("commitInfo", {}).get("timestamp")
             if moment is not None:
                 return datetime.fromtimestamp(moment / 1000, UTC)

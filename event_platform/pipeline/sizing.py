@@ -25,12 +25,12 @@ class Sizing:
     min_load_tasks: int = 16
     large_object_bytes: int = 64 * _MB  # a larger object is read range by range
     range_bytes: int = 16 * _MB
-    large_load_batches: float = 0.25  # what is more is not done by the driver
+    large_load_batches: float = 0.25  # the driver does not do a larger load
 
     # Deduplication. The file of a task is about 64 MB. A search holds about 40 bytes for each record.
     rows_per_split_task: int = 800_000
     rows_per_split_batch: int = 80_000
-    min_split_tasks: int = 16  # where each has a batch
+    min_split_tasks: int = 16  # if each gets at least a batch
     rows_per_search: int = 25_000_000
     rows_per_spread: int = 5_000_000
 

@@ -19,8 +19,8 @@ from event_platform.storage.connect import OBSTORE_ERRORS, open_object_store
 from event_platform.storage.errors import (
     BOTO_ERRORS,
     cause,
+    is_access_denied,
     is_missing,
-    is_refused,
     redirected_to,
     storage_error,
 )
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: Objects in a page of a listing.
 _PAGE = 1000
 
-#: A browser shows an object of this type, and saves one without.
+#: Content type of pages: without it, a browser saves an object instead of showing it.
 _HTML = "text/html; charset=utf-8"
 
 _DEFECTIVE = "its name has an empty part, a part . or .., or a control character, and cannot be addressed; rename it"
@@ -76,7 +76,7 @@ class BucketStore(Store):
         if folder and self._needs_boto3(folder[:-1]):
             yield from self._s3_names.pages(folder, after)
             return
-        listing = _Listing(lambda start: self._listed(folder, start), after)
+        listing = _Listing(lambda start: self._list_pages(folder, start), after)
         try:
             while (page := self._call(folder, lambda: retry_unanswered(listing.next))) is not None:
                 # A folder may be an object itself, as the AWS console creates it.
@@ -91,13 +91,13 @@ class BucketStore(Store):
         if folder and self._needs_boto3(folder[:-1]):
             return self._s3_names.list_folder(folder)
         try:
-            found = self._call(folder, lambda: retry_unanswered(lambda: self._inside(folder)))
+            answer = self._call(folder, lambda: retry_unanswered(lambda: self._list_directly(folder)))
         except _UnaddressableError as error:
             if self.scheme != "s3":
                 raise StorageError(f"{self.uri(folder)}: cannot be listed: {error}", transient=False) from None
             return self._s3_names.list_folder(folder)
-        entries = [_entry(each) for each in found["objects"] if each["path"] != folder[:-1]]
-        return entries, [f"{each}/" for each in found["common_prefixes"]]
+        entries = [_entry(each) for each in answer["objects"] if each["path"] != folder[:-1]]
+        return entries, [f"{each}/" for each in answer["common_prefixes"]]
 
     def has_folder(self, folder: str) -> bool:
         """See Store."""
@@ -119,8 +119,8 @@ class BucketStore(Store):
         """See Store."""
 
         def read() -> tuple[bytes, str]:
-            found = self._objects.get(name)
-            return bytes(found.bytes()), str(found.meta[self._tag])  # type: ignore[literal-required]
+            answer = self._objects.get(name)
+            return bytes(answer.bytes()), str(answer.meta[self._tag])  # type: ignore[literal-required]
 
         try:
             return self._call(name, read)
@@ -146,9 +146,9 @@ class BucketStore(Store):
         """See Store."""
         self.write(name, data)
 
-    def swap(self, name: str, data: bytes, expected: str | None) -> str:
+    def swap(self, name: str, data: bytes, expected_tag: str | None) -> str:
         """See Store. Retried here, because obstore does not."""
-        return self._call(name, lambda: retry_unanswered(lambda: self._put(name, data, expected)))
+        return self._call(name, lambda: retry_unanswered(lambda: self._put(name, data, expected_tag)))
 
     def create(self, name: str, data: bytes) -> str:
         """See Store."""
@@ -167,30 +167,35 @@ class BucketStore(Store):
     def _delete(self, names: list[str]) -> None:
         self._objects.delete(names)
 
-    def _put(self, name: str, data: bytes, expected: str | None) -> str:
-        mode: Any = "create" if expected is None else {self._tag: expected}
+    def _put(self, name: str, data: bytes, expected_tag: str | None) -> str:
+        mode: Any = "create" if expected_tag is None else {self._tag: expected_tag}
         try:
             return str(self._objects.put(name, data, mode=mode)[self._tag])  # type: ignore[literal-required]
         except (AlreadyExistsError, PreconditionError) as error:
             # If the answer was lost, the retry is refused because of the first attempt's own object.
-            found = self.read_tagged(name)
-            if found is not None and found[0] == data:
-                return found[1]
-            if expected is None or found is None or _bare(found[1]) != _bare(expected) or expected == _bare(expected):
+            existing = self.read_tagged(name)
+            if existing is not None and existing[0] == data:
+                return existing[1]
+            if (
+                expected_tag is None
+                or existing is None
+                or _unquoted(existing[1]) != _unquoted(expected_tag)
+                or expected_tag == _unquoted(expected_tag)
+            ):
                 raise ChangedError(f"{self.uri(name)}: somebody else has written it") from error
-        # Nobody has: some stores, such as Ceph 16, compare the tag including its quotes.
-        return self._put(name, data, _bare(expected))
+        # Nobody else has written it: some stores, such as Ceph 16, compare the tag including its quotes.
+        return self._put(name, data, _unquoted(expected_tag))
 
     @property
     def _tag(self) -> str:
         """The condition of a conditional put."""
         return "version" if self.scheme == "gs" else "e_tag"
 
-    def _listed(self, folder: str, after: str) -> Iterator[list["ObjectMeta"]]:
+    def _list_pages(self, folder: str, after: str) -> Iterator[list["ObjectMeta"]]:
         pages: Any = self._objects.list(folder[:-1] or None, offset=after or None, chunk_size=_PAGE)
         return iter(pages)
 
-    def _inside(self, folder: str) -> Any:
+    def _list_directly(self, folder: str) -> Any:
         return self._objects.list_with_delimiter(folder[:-1] or None)
 
     def _needs_boto3(self, name: str) -> bool:
@@ -203,38 +208,40 @@ class BucketStore(Store):
         return S3Names(self.root, self.options)
 
     @cached_property
-    def _opened(self) -> list["ObjectStore"]:
+    def _clients(self) -> list["ObjectStore"]:
         """The client; replaced if the bucket turns out to be in another region."""
-        with self._translated(""):
+        with self._translate_errors(""):
             return [open_object_store(self.root, self.options, self.patience or patience())]
 
     @property
     def _objects(self) -> "ObjectStore":
-        return self._opened[0]
+        return self._clients[0]
 
-    def _call(self, name: str, do: Callable[[], T]) -> T:
+    def _call(self, name: str, request: Callable[[], T]) -> T:
         """Call the client, and once more if the bucket is in another region than configured."""
         try:
-            return do()
+            return request()
         except OBSTORE_ERRORS as error:
             region = redirected_to(error, split_uri(self.root)[1], self.options) if self.scheme == "s3" else ""
             if not region or region == self.options.get("region"):
-                with self._translated(name):
+                with self._translate_errors(name):
                     raise
-        with self._translated(name):
-            there = {**self.options, "region": region}
-            self._opened[0] = open_object_store(self.root, there, self.patience or patience())
-            return do()
+        with self._translate_errors(name):
+            options = {**self.options, "region": region}
+            self._clients[0] = open_object_store(self.root, options, self.patience or patience())
+            return request()
 
     @contextmanager
-    def _translated(self, name: str) -> Iterator[None]:
+    def _translate_errors(self, name: str) -> Iterator[None]:
         """Raise errors of obstore and boto3 as StorageError, with the object and the remedy."""
         try:
             yield
         except InvalidPathError as error:
             raise _UnaddressableError(_DEFECTIVE) from error
         except (*OBSTORE_ERRORS, *BOTO_ERRORS) as error:
-            kind = MissingError if is_missing(error) else AccessError if name and is_refused(error) else StorageError
+            kind = (
+                MissingError if is_missing(error) else AccessError if name and is_access_denied(error) else StorageError
+            )
             raise storage_error(error, self.uri(name), kind) from cause(error)
 
 
@@ -260,15 +267,15 @@ class _Listing:
         return page
 
 
-def _entry(found: "ObjectMeta") -> Entry:
-    return Entry(found["path"], found["size"], found["last_modified"], _bare(found["e_tag"] or ""))
+def _entry(meta: "ObjectMeta") -> Entry:
+    return Entry(meta["path"], meta["size"], meta["last_modified"], _unquoted(meta["e_tag"] or ""))
 
 
 def _attributes(name: str) -> "Attributes":
     return {"Content-Type": _HTML} if name.endswith(".html") else {}
 
 
-def _bare(tag: str) -> str:
+def _unquoted(tag: str) -> str:
     return tag.strip('"')
 
 

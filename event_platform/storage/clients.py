@@ -1,4 +1,4 @@
-"""Timeouts and retries of the clients of object stores, as obstore, delta-rs and polars take them."""
+"""Timeouts and retries of the clients of object stores, as options of obstore, delta-rs and polars."""
 
 import os
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Patience:
     tries: int
 
 
-#: For checks that must answer soon or not at all.
+#: For checks that must not take long.
 IMPATIENT = Patience(connect=3, read=5, tries=2)
 
 

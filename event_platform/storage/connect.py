@@ -36,12 +36,12 @@ def open_object_store(uri: str, options: Mapping[str, str], patience: Patience) 
     if scheme == "s3":
         return _open_s3(bucket, options, {**common, "client_options": client})
     kind: Any = {"gs": GCSStore, "az": AzureStore}[scheme]
-    client["allow_http"] = True  # of emulators: the address is https unless a variable says otherwise
+    client["allow_http"] = True  # for emulators: the address is https unless a variable has another one
     try:
-        opened: ObjectStore = kind(bucket, client_options=client, **common)
+        store: ObjectStore = kind(bucket, client_options=client, **common)
     except OBSTORE_ERRORS as error:
         raise SettingError(f"{uri}: {one_line(error)}; {_VARIABLES[scheme]}") from None
-    return opened
+    return store
 
 
 def _open_s3(bucket: str, options: Mapping[str, str], common: Mapping[str, Any]) -> S3Store:

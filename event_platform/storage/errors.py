@@ -25,7 +25,9 @@ _RENEW = (
     "renew the credentials: `aws sso login`, or a new session and its AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and "
     "AWS_SESSION_TOKEN; those of a role are renewed without being asked"
 )
-_FEWER = "it asks for fewer requests: run fewer workers at once, or spread the objects over more prefixes; it passes"
+_FEWER_REQUESTS = (
+    "it asks for fewer requests: run fewer workers at once, or spread the objects over more prefixes; it passes"
+)
 _UNREACHABLE = {
     "az": "check the network and AZURE_STORAGE_ACCOUNT_NAME",
     "gs": "check the network",
@@ -53,21 +55,21 @@ _REMEDIES = {
     "no credentials": f"{_KEYS}, or {_RENEW}",
 }
 _NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, SSOError, TokenRetrievalError)
-_DENIED = {
+_DENIED_CODES = {
     *("AccessDenied", "AllAccessDisabled", "Forbidden", "403"),
     *("AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthenticationFailed", "NoAuthenticationInformation"),
 }
-_THROTTLED = {
+_THROTTLING_CODES = {
     *("SlowDown", "ServiceUnavailable", "Throttling", "ThrottlingException", "TooManyRequests", "ServerBusy"),
     *("503", "429"),
 }
-_MISSING = {"NoSuchKey", "BlobNotFound", "404"}
+_MISSING_CODES = {"NoSuchKey", "BlobNotFound", "404"}
 _WRONG_REGION = {code for code, remedy in _REMEDIES.items() if remedy is _REGION}
 
-#: Codes of denied access to one object; others may be readable.
-_REFUSED = _DENIED | {"InvalidObjectState", "BlobArchived"}
+#: Codes of denied access to one object: other objects may be readable.
+_OBJECT_DENIED_CODES = _DENIED_CODES | {"InvalidObjectState", "BlobArchived"}
 
-#: How access is granted, by the scheme of a store; that of S3 depends on the request.
+#: Remedy for denied access, by the scheme of a store. The remedy for S3 depends on the request.
 _GRANTS = {
     "az": "check AZURE_STORAGE_ACCOUNT_NAME and its key, or give its identity the role Storage Blob Data Contributor",
     "gs": "check GOOGLE_APPLICATION_CREDENTIALS, whose account needs roles/storage.objectUser on the bucket",
@@ -76,15 +78,15 @@ _GRANTS = {
 _PERMISSIONS = {"PUT": "s3:PutObject", "DELETE": "s3:DeleteObject", "POST": "s3:DeleteObject"}
 
 
-#: How polars names a file, and obstore, delta-rs and polars a request.
-_NAMED, _REQUESTED = r"\(path: ((?:s3|gs|az)://[^)]*)\)", r"performing [A-Z]+ https?://[^/]*/(\S+)"
+#: The URI of a file in errors of polars, and the URL of a request in errors of obstore, delta-rs and polars.
+_PATH_PATTERN, _REQUEST_PATTERN = r"\(path: ((?:s3|gs|az)://[^)]*)\)", r"performing [A-Z]+ https?://[^/]*/(\S+)"
 
 
 @dataclass(frozen=True)
 class _Answer:
     """A parsed error: the object, and the answer of the store (no code if it did not answer)."""
 
-    where: str
+    uri: str
     code: str
     message: str
     permission: str = "s3:GetObject"
@@ -92,15 +94,15 @@ class _Answer:
     tries: int = 1
 
 
-def storage_error(error: Exception, where: str = "", kind: type[StorageError] = StorageError) -> StorageError:
+def storage_error(error: Exception, uri: str = "", kind: type[StorageError] = StorageError) -> StorageError:
     """Translate an error of a library to one with the object, the fault and the remedy.
 
-    `where` is the URI of the object, for errors that do not contain it.
+    `uri` is the URI of the object, for errors that do not contain it.
     """
-    answer = _read(error, where)
+    answer = _parse_error(error, uri)
     remedy, transient = _remedy(answer)
     text = f"{answer.code}: {answer.message}" if answer.code and answer.message else answer.code or answer.message
-    return kind(f"{answer.where}: {text.rstrip('.')}", transient=transient, remedy=remedy)
+    return kind(f"{answer.uri}: {text.rstrip('.')}", transient=transient, remedy=remedy)
 
 
 def cause(error: Exception) -> Exception | None:
@@ -108,27 +110,27 @@ def cause(error: Exception) -> Exception | None:
     return None if "<" in str(error) else error
 
 
-def is_refused(error: Exception) -> bool:
+def is_access_denied(error: Exception) -> bool:
     """Return whether access to an object is denied, or the object is archived: others may be readable."""
-    return _read(error, "").code in _REFUSED
+    return _parse_error(error, "").code in _OBJECT_DENIED_CODES
 
 
 def is_missing(error: Exception) -> bool:
     """Return whether there is no such object."""
-    return _read(error, "").code in _MISSING
+    return _parse_error(error, "").code in _MISSING_CODES
 
 
 def redirected_to(error: Exception, bucket: str, options: Mapping[str, str]) -> str:
     """Return the actual region of a bucket that S3 looked for in another region; empty for any other error."""
-    answer = _read(error, "")
+    answer = _parse_error(error, "")
     return (answer.region or _region_of(bucket, options)) if answer.code in _WRONG_REGION else ""
 
 
 def has_broken_off(error: BaseException) -> bool:
     """Return whether delta-rs or obstore lost the connection during an operation that they do not retry."""
     text = one_line(error)
-    tried = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
-    return "HTTP error" in text and (tried is None or int(tried[1]) < int(tried[2]))
+    retries = re.search(r"after (\d+) retries, max_retries:? (\d+)", text)
+    return "HTTP error" in text and (retries is None or int(retries[1]) < int(retries[2]))
 
 
 def one_line(error: BaseException) -> str:
@@ -137,47 +139,47 @@ def one_line(error: BaseException) -> str:
     return " ".join(re.sub(r"\x1b\[\d*m|↳|->", " ", text).split())
 
 
-def _read(error: Exception, where: str) -> _Answer:
+def _parse_error(error: Exception, uri: str) -> _Answer:
     if isinstance(error, ClientError):
-        return _read_boto(error, where)
+        return _read_boto(error, uri)
     if isinstance(error, _NO_CREDENTIALS):
-        return _Answer(where or "S3", "no credentials", str(error))
+        return _Answer(uri or "S3", "no credentials", str(error))
     text = one_line(error)
-    named = re.search(_NAMED, text) or re.search(_REQUESTED, text)
-    found = "" if named is None else named[1].partition("?")[0]
+    match = re.search(_PATH_PATTERN, text) or re.search(_REQUEST_PATTERN, text)
+    path = "" if match is None else match[1].partition("?")[0]
     method = re.search(r"performing (PUT|DELETE|POST) ", text)
     code = re.search(r"<Code>(.*?)</Code>", text)
     message = re.search(r"<Message>(.*?)(?: RequestId:.*?)?</Message>", text)
     region = re.search(r"<Region>(.*?)</Region>", text)
-    redirected = "Received redirect" in text
+    is_redirect = "Received redirect" in text
     retries = re.search(r"max_retries:? (\d+)", text)
     status = re.search(r"status code:? (403|404|429|503)", text)
     return _Answer(
-        where or (found if "://" in found else f"s3://{found}" if found else "S3"),
-        code[1] if code else "PermanentRedirect" if redirected else status[1] if status else "",
-        message[1] if message else "" if code or redirected else re.sub(r"\s*<.*", "", text),
+        uri or (path if "://" in path else f"s3://{path}" if path else "S3"),
+        code[1] if code else "PermanentRedirect" if is_redirect else status[1] if status else "",
+        message[1] if message else "" if code or is_redirect else re.sub(r"\s*<.*", "", text),
         "s3:ListBucket" if "list-type" in text else _PERMISSIONS.get(method[1] if method else "", "s3:GetObject"),
         region[1] if region else "",
         int(retries[1]) + 1 if retries else tries(),
     )
 
 
-def _read_boto(error: ClientError, where: str) -> _Answer:
+def _read_boto(error: ClientError, uri: str) -> _Answer:
     answer: Mapping[str, Any] = error.response
     code = str(answer.get("Error", {}).get("Code", "unknown error"))
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     permission = {"ListObjectsV2": "s3:ListBucket"}.get(error.operation_name, f"s3:{error.operation_name}")
     region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region", "")
-    return _Answer(where or "S3", code, str(answer.get("Error", {}).get("Message", "")), permission, region, tries())
+    return _Answer(uri or "S3", code, str(answer.get("Error", {}).get("Message", "")), permission, region, tries())
 
 
 def _remedy(answer: _Answer) -> tuple[str, bool]:
     """Return the remedy, and whether the error is transient."""
-    scheme, _, path = answer.where.rpartition("://")
+    scheme, _, path = answer.uri.rpartition("://")
     bucket, _, key = path.partition("/")
-    if answer.code in _DENIED:
-        of_bucket = answer.permission == "s3:ListBucket" or not key
-        resource = f"arn:aws:s3:::{bucket if of_bucket else f'{bucket}/{key}'}"
+    if answer.code in _DENIED_CODES:
+        is_of_bucket = answer.permission == "s3:ListBucket" or not key
+        resource = f"arn:aws:s3:::{bucket if is_of_bucket else f'{bucket}/{key}'}"
         grant = f"grant {answer.permission} on {resource}, and kms:Decrypt where a key of KMS encrypts it"
         return _GRANTS.get(scheme, grant), False
     if answer.code in _WRONG_REGION:
@@ -185,15 +187,15 @@ def _remedy(answer: _Answer) -> tuple[str, bool]:
         return f"the bucket is in {region}: set AWS_REGION={region}" if region else _REGION, False
     if answer.code in _REMEDIES:
         return _REMEDIES[answer.code], False
-    if answer.code in _MISSING:
+    if answer.code in _MISSING_CODES:
         return "the listing shows it, and it is gone: what is left is loaded by the next run", True
-    tried = f"tried {answer.tries} times; "
-    if answer.code in _THROTTLED:
-        remedy = tried + _FEWER
+    attempts = f"tried {answer.tries} times; "
+    if answer.code in _THROTTLING_CODES:
+        remedy = attempts + _FEWER_REQUESTS
     elif answer.code:
         remedy = "run again; whatever was committed stays"
     else:
-        remedy = tried + _UNREACHABLE.get(scheme, _UNREACHABLE["s3"])
+        remedy = attempts + _UNREACHABLE.get(scheme, _UNREACHABLE["s3"])
     return remedy, True
 
 

@@ -37,7 +37,7 @@ class FolderStore(Store):
 
     def pages(self, folder: str, after: str = "") -> Iterator[list[Entry]]:
         """See Store. A page for each folder, in the order of names: a log is listed before its files."""
-        with _naming(self.uri(folder)):
+        with _translate_errors(self.uri(folder)):
             for path, folders, names in os.walk(self.root / folder, onerror=_raise_unless_missing):
                 folders.sort()
                 entries = _entries(self.root, (Path(path, name) for name in names))
@@ -46,17 +46,17 @@ class FolderStore(Store):
     def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
         """See Store."""
         path = self.root / folder
-        with _naming(self.uri(folder)):
+        with _translate_errors(self.uri(folder)):
             try:
-                found = list(path.iterdir())
+                paths = list(path.iterdir())
             except (FileNotFoundError, NotADirectoryError):
                 return [], []
-            entries = _entries(self.root, (each for each in found if each.is_file()))
-            return entries, [f"{folder}{each.name}/" for each in found if each.is_dir()]
+            entries = _entries(self.root, (each for each in paths if each.is_file()))
+            return entries, [f"{folder}{each.name}/" for each in paths if each.is_dir()]
 
     def has_folder(self, folder: str) -> bool:
         """See Store."""
-        with _naming(self.uri(folder)):
+        with _translate_errors(self.uri(folder)):
             return (self.root / folder).is_dir()
 
     def read(self, name: str) -> bytes:
@@ -65,7 +65,7 @@ class FolderStore(Store):
 
     def read_range(self, name: str, start: int, size: int) -> bytes:
         """See Store."""
-        with _naming(self.uri(name)), (self.root / name).open("rb") as file:
+        with _translate_errors(self.uri(name)), (self.root / name).open("rb") as file:
             file.seek(start)
             return file.read(size)
 
@@ -80,7 +80,7 @@ class FolderStore(Store):
     def tag(self, name: str) -> str | None:
         """See Store."""
         try:
-            with _naming(self.uri(name)):
+            with _translate_errors(self.uri(name)):
                 status = (self.root / name).stat()
         except MissingError:
             return None
@@ -89,21 +89,21 @@ class FolderStore(Store):
     def write(self, name: str, data: bytes) -> None:
         """See Store."""
         path = self.root / name
-        with _naming(path):
+        with _translate_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
     def write_whole(self, name: str, data: bytes) -> None:
         """See Store."""
         path = self.root / name
-        with _naming(path), _partial(path) as partial:
+        with _translate_errors(path), _partial(path) as partial:
             partial.write_bytes(data)
             partial.replace(path)
 
     def write_durably(self, name: str, data: bytes) -> None:
         """See Store."""
         path = self.root / name
-        with _naming(path):
+        with _translate_errors(path):
             with _partial(path) as partial:
                 with partial.open("wb") as file:
                     file.write(data)
@@ -112,11 +112,11 @@ class FolderStore(Store):
                 partial.replace(path)
             _sync_folder(path.parent)
 
-    def swap(self, name: str, data: bytes, expected: str | None) -> str:
+    def swap(self, name: str, data: bytes, expected_tag: str | None) -> str:
         """See Store."""
-        with _naming(self.root / name), self._locked():
-            found = self.read_tagged(name)
-            if (found and found[1]) != expected:
+        with _translate_errors(self.root / name), self._lock():
+            existing = self.read_tagged(name)
+            if (existing and existing[1]) != expected_tag:
                 raise ChangedError(f"{self.uri(name)}: somebody else has written it")
             self.write_durably(name, data)
         return _tag(data)
@@ -124,7 +124,7 @@ class FolderStore(Store):
     def create(self, name: str, data: bytes) -> str:
         """See Store. As delta-rs commits: without a lock, and without waiting for the disk."""
         path = self.root / name
-        with _naming(path), _partial(path) as partial:
+        with _translate_errors(path), _partial(path) as partial:
             partial.write_bytes(data)
             try:
                 os.link(partial, path)
@@ -135,7 +135,7 @@ class FolderStore(Store):
     def remove(self, names: Sequence[str]) -> None:
         """See Store."""
         for name in names:
-            with _naming(self.root / name):
+            with _translate_errors(self.root / name):
                 (self.root / name).unlink(missing_ok=True)
 
     def remove_folder(self, folder: str) -> None:
@@ -143,7 +143,7 @@ class FolderStore(Store):
         shutil.rmtree(self.root / folder, ignore_errors=True)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -164,19 +164,19 @@ def _entries(root: Path, paths: Iterable[Path]) -> list[Entry]:
 
 
 @contextmanager
-def _naming(what: object) -> Iterator[None]:
+def _translate_errors(name: object) -> Iterator[None]:
     """Raise errors of the file system as StorageError that names the file or folder."""
     try:
         yield
     except OSError as error:
-        refused = isinstance(error, PermissionError | IsADirectoryError)
-        kind = MissingError if isinstance(error, FileNotFoundError) else AccessError if refused else StorageError
-        raise kind(f"{what}: {error.strerror or error}", remedy=_REMEDY) from error
+        is_denied = isinstance(error, PermissionError | IsADirectoryError)
+        kind = MissingError if isinstance(error, FileNotFoundError) else AccessError if is_denied else StorageError
+        raise kind(f"{name}: {error.strerror or error}", remedy=_REMEDY) from error
 
 
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """Yield a hidden file beside a file, to be written and moved there; it does not stay."""
+    """Yield the path of a hidden file next to a file, to be written and moved there; remove it at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid.uuid4().hex}")
     try:
@@ -186,7 +186,7 @@ def _partial(path: Path) -> Iterator[Path]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Write the names in a folder to disk: otherwise a complete file can be lost with its name."""
+    """Write the names in a folder to disk: otherwise a file that is on disk can lose its name in a crash."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 #: Errors of delta-rs and polars that are about the store, not about the data.
 _OF_A_STORE = re.compile("object-store error|Generic (S3|GCS|MicrosoftAzure) error|<Code>")
 
-#: What polars reads of a lake.
+#: The path of a data file in an error.
 _DATA_FILE = re.compile(r"[^\s(]+\.parquet\b")
 
 
@@ -34,8 +34,8 @@ def translate_errors() -> Iterator[None]:
         raise
     except (OSError, DeltaError, pl.exceptions.PolarsError, *BOTO_ERRORS) as error:
         is_of_store = isinstance(error, BOTO_ERRORS) or _OF_A_STORE.search(str(error)) is not None
-        is_gone = is_missing(error) if is_of_store else isinstance(error, FileNotFoundError)
-        if is_gone and (file := _DATA_FILE.search(str(error))) is not None:
+        is_file_missing = is_missing(error) if is_of_store else isinstance(error, FileNotFoundError)
+        if is_file_missing and (file := _DATA_FILE.search(str(error))) is not None:
             raise MissingFileError(
                 f"{file[0]}: the file is missing, which its table has",
                 transient=False,
@@ -46,12 +46,12 @@ def translate_errors() -> Iterator[None]:
         raise storage_error(error) from cause(error)
 
 
-def translate_errors_of_each(generator: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
+def translate_generator_errors(generator: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
     """Apply `translate_errors` to a generator function until it ends."""
 
     @wraps(generator)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         with translate_errors():
             yield from generator(*args, **kwargs)
 
-    return wrapped
+    return wrapper

@@ -1,4 +1,4 @@
-"""A queue of SQS: receive messages, delete them, ask how many wait. Each request raises StorageError."""
+"""A queue of SQS: receive, delete and count messages. Each request raises StorageError."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-#: The most messages of a request, and requests at a time: as many as boto3 keeps connections.
+#: Maximum number of messages in a request, and of parallel requests: the number of connections that boto3 keeps.
 BATCH, THREADS = 10, 10
 
-_WAITING, _RECEIVED = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+_VISIBLE, _IN_FLIGHT = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
 _RETENTION = "MessageRetentionPeriod"
 
 _GRANT = (
@@ -33,9 +33,9 @@ _REACH = "check the network and the credentials; it may pass"
 class QueueState:
     """Approximate numbers of messages in a queue, as of a moment ago."""
 
-    waiting: int  # messages that can be received
-    received: int  # messages that somebody has received, and not deleted
-    kept: int  # seconds for which a message is kept
+    waiting_messages: int  # messages that can be received
+    received_messages: int  # messages that a consumer has received and not deleted
+    retention_seconds: int  # before a message is dropped
 
 
 @dataclass(frozen=True)
@@ -74,18 +74,18 @@ class Queue:
 
     def state(self) -> QueueState:
         """Return the queue's numbers according to SQS."""
-        names: Any = [_WAITING, _RECEIVED, _RETENTION]
+        names: Any = [_VISIBLE, _IN_FLIGHT, _RETENTION]
         with self._requests():
-            found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
-        return QueueState(*(int(found[name]) for name in names))
+            attributes = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return QueueState(*(int(attributes[name]) for name in names))
 
     @contextmanager
     def _requests(self) -> Iterator[None]:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            refused, fault = _is_refused(error), f"{self.setting}: {self.url}: {error_line(error).rstrip('.')}"
-            raise StorageError(fault, transient=not refused, remedy=_GRANT if refused else _REACH) from error
+            is_final, fault = _is_refused(error), f"{self.setting}: {self.url}: {error_line(error).rstrip('.')}"
+            raise StorageError(fault, transient=not is_final, remedy=_GRANT if is_final else _REACH) from error
 
     @cached_property
     def _client(self) -> "SQSClient":
@@ -96,6 +96,6 @@ class Queue:
 
 
 def _is_refused(error: Exception) -> bool:
-    """Return whether SQS has answered, and would answer the same again."""
+    """Return whether SQS has answered with an error that a retry would not change."""
     answer = error.response.get("ResponseMetadata") if isinstance(error, ClientError) else None
     return answer is not None and answer["HTTPStatusCode"] < 500 and "Throttl" not in code_of(error)  # noqa: PLR2004 - what HTTP calls an error of the client

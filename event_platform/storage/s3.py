@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 #: Seconds for which keys are used before boto3, which renews them, is asked again.
-_ASK_AGAIN = 2
+_KEY_SECONDS = 2
 
 
 def find_options(uri: str) -> dict[str, str]:
@@ -94,11 +94,11 @@ def polars_credential_provider(options: Mapping[str, str]) -> Any:
 
 def obstore_credential_provider(options: Mapping[str, str]) -> Any:
     """Return obstore's credential provider: the keys in the options, else those of boto3. Raises NoCredentialsError."""
-    if "access_key_id" in options:  # not as options: obstore would put a session of the variables beside them
+    if "access_key_id" in options:  # not as options: obstore would add the session token of the variables
         keys = {name: options.get(name) for name in ("access_key_id", "secret_access_key", "token")}
         return lambda: {**keys, "expires_at": None}
     _credentials(options).get_frozen_credentials()  # errors of boto3 are not readable through obstore
-    return Boto3CredentialProvider(_session_for(options), ttl=timedelta(seconds=_ASK_AGAIN))
+    return Boto3CredentialProvider(_session_for(options), ttl=timedelta(seconds=_KEY_SECONDS))
 
 
 def client_options(options: Mapping[str, str]) -> dict[str, Any]:
@@ -118,14 +118,14 @@ def client(options: Mapping[str, str]) -> "S3Client":
 
 @lru_cache(maxsize=2)
 def _client(options: tuple[tuple[str, str], ...], variables: tuple[tuple[str, str], ...]) -> "S3Client":  # noqa: ARG001
-    given, chosen = dict(options), patience()
-    return _session_for(given).client(
+    store_options, chosen = dict(options), patience()
+    return _session_for(store_options).client(
         "s3",
-        aws_access_key_id=given.get("access_key_id"),
-        aws_secret_access_key=given.get("secret_access_key"),
-        aws_session_token=given.get("token"),
-        region_name=given.get("region"),
-        endpoint_url=given.get("endpoint"),
+        aws_access_key_id=store_options.get("access_key_id"),
+        aws_secret_access_key=store_options.get("secret_access_key"),
+        aws_session_token=store_options.get("token"),
+        region_name=store_options.get("region"),
+        endpoint_url=store_options.get("endpoint"),
         config=Config(
             retries={"mode": "standard", "total_max_attempts": chosen.tries},
             connect_timeout=chosen.connect,
@@ -149,21 +149,21 @@ def _keys_for_polars() -> tuple[dict[str, str | None], int]:
     """Return the current keys, expiring at once, because boto3 knows when to renew them."""
     keys = _as_options(_credentials({}))
     names = {"access_key_id": "aws_access_key_id", "secret_access_key": "aws_secret_access_key"}
-    renamed = {names.get(name, "aws_session_token"): value for name, value in keys.items()}
-    return {**renamed}, int(time.time()) + _ASK_AGAIN
+    polars_keys = {names.get(name, "aws_session_token"): value for name, value in keys.items()}
+    return {**polars_keys}, int(time.time()) + _KEY_SECONDS
 
 
 def _credentials(options: Mapping[str, str]) -> Credentials:
-    found = _session_for(options).get_credentials()
-    if found is None:
+    credentials = _session_for(options).get_credentials()
+    if credentials is None:
         raise NoCredentialsError
-    return found
+    return credentials
 
 
 def _as_options(credentials: Credentials) -> dict[str, str]:
-    now = credentials.get_frozen_credentials()
-    found = {"access_key_id": now.access_key, "secret_access_key": now.secret_key, "token": now.token}
-    return {name: value for name, value in found.items() if value}
+    frozen = credentials.get_frozen_credentials()
+    values = {"access_key_id": frozen.access_key, "secret_access_key": frozen.secret_key, "token": frozen.token}
+    return {name: value for name, value in values.items() if value}
 
 
 def _session_for(options: Mapping[str, str]) -> boto3.Session:

@@ -14,7 +14,7 @@ from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseS
 
 from event_platform.events.errors import AccessError, MissingError, StorageError
 from event_platform.storage.aws import bucket_and_prefix
-from event_platform.storage.errors import BOTO_ERRORS, cause, is_missing, is_refused, storage_error
+from event_platform.storage.errors import BOTO_ERRORS, cause, is_access_denied, is_missing, storage_error
 from event_platform.storage.retries import retry_unanswered
 from event_platform.storage.s3 import client
 from event_platform.storage.store import Entry
@@ -36,18 +36,18 @@ class S3Names:
     def pages(self, folder: str, after: str) -> Iterator[list[Entry]]:
         """See Store.pages."""
         bucket, prefix = bucket_and_prefix(self.root)
-        where: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix + folder}
+        arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix + folder}
         if after:
-            where["StartAfter"] = prefix + after
-        with self._translated(folder):
-            for page in client(self.options).get_paginator("list_objects_v2").paginate(**where):
+            arguments["StartAfter"] = prefix + after
+        with self._translate_errors(folder):
+            for page in client(self.options).get_paginator("list_objects_v2").paginate(**arguments):
                 yield [_entry(each, prefix) for each in page.get("Contents", [])]
 
     def list_folder(self, folder: str) -> tuple[list[Entry], list[str]]:
         """See Store.list_folder."""
         bucket, prefix = bucket_and_prefix(self.root)
         paginator = client(self.options).get_paginator("list_objects_v2")
-        with self._translated(folder):
+        with self._translate_errors(folder):
             pages = list(paginator.paginate(Bucket=bucket, Prefix=prefix + folder, Delimiter="/"))
         entries = [_entry(each, prefix) for page in pages for each in page.get("Contents", [])]
         return entries, [each["Prefix"][len(prefix) :] for page in pages for each in page.get("CommonPrefixes", [])]
@@ -55,23 +55,23 @@ class S3Names:
     def read(self, name: str, span: tuple[int, int] | None = None) -> bytes:
         """Return an object, or the bytes from the first to the last one of `span`. Errors as of Store.read."""
         bucket, prefix = bucket_and_prefix(self.root)
-        wanted: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": prefix + name}
+        request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": prefix + name}
         if span is not None:
-            wanted["Range"] = f"bytes={span[0]}-{span[1]}"
-        with self._translated(name):
-            return retry_unanswered(lambda: self._body(wanted), lambda error: isinstance(error, _BROKEN_OFF))
+            request["Range"] = f"bytes={span[0]}-{span[1]}"
+        with self._translate_errors(name):
+            return retry_unanswered(lambda: self._body(request), lambda error: isinstance(error, _BROKEN_OFF))
 
-    def _body(self, wanted: "GetObjectRequestTypeDef") -> bytes:
-        return client(self.options).get_object(**wanted)["Body"].read()
+    def _body(self, request: "GetObjectRequestTypeDef") -> bytes:
+        return client(self.options).get_object(**request)["Body"].read()
 
     @contextmanager
-    def _translated(self, name: str) -> Iterator[None]:
+    def _translate_errors(self, name: str) -> Iterator[None]:
         try:
             yield
         except BOTO_ERRORS as error:
-            kind = MissingError if is_missing(error) else AccessError if is_refused(error) else StorageError
+            kind = MissingError if is_missing(error) else AccessError if is_access_denied(error) else StorageError
             raise storage_error(error, f"{self.root.rstrip('/')}/{name}", kind) from cause(error)
 
 
-def _entry(found: "ObjectTypeDef", prefix: str) -> Entry:
-    return Entry(found["Key"][len(prefix) :], found["Size"], found["LastModified"], found["ETag"].strip('"'))
+def _entry(meta: "ObjectTypeDef", prefix: str) -> Entry:
+    return Entry(meta["Key"][len(prefix) :], meta["Size"], meta["LastModified"], meta["ETag"].strip('"'))

@@ -20,7 +20,7 @@ from event_platform.storage.threads import THREADS
 
 _SCRATCH = "_scratch"
 
-#: With more of them, to open and to commit to a hundred tables takes a seventh more CPU.
+#: With more threads, opening a hundred tables and committing to them takes a seventh more CPU time.
 _THREADS_OF_FOLDER = 4
 
 
@@ -38,7 +38,7 @@ class Storage:
 
     @property
     def threads(self) -> int:
-        """How many threads work on tables side by side. They wait for a bucket; in a folder, for each other."""
+        """Number of threads for work on tables. Threads wait for a bucket's answers; in a folder, for each other."""
         return _THREADS_OF_FOLDER if self.is_local else THREADS
 
     @cached_property
@@ -75,7 +75,7 @@ class Storage:
         }
 
     def write(self, uri: str, data: bytes) -> None:
-        """Store `data` at `uri`, which is below the root and which nobody reads yet. Raises StorageError."""
+        """Store `data` at `uri` below the root, which nobody reads before it is committed. Raises StorageError."""
         self.store.write(self._name(uri), data)
 
     def write_whole(self, uri: str, data: bytes) -> None:
@@ -149,9 +149,9 @@ class Storage:
         Folders left by killed runs are removed by a later call, two days or more after their creation.
         """
         today = datetime.now(UTC).date()
-        for left in self.folders(_SCRATCH):
-            if left < (today - timedelta(days=1)).isoformat():
-                self.store.remove_folder(f"{_SCRATCH}/{left}/")
+        for old_folder in self.folders(_SCRATCH):
+            if old_folder < (today - timedelta(days=1)).isoformat():
+                self.store.remove_folder(f"{_SCRATCH}/{old_folder}/")
         name = f"{today.isoformat()}-{uuid.uuid4()}"
         try:
             yield self.uri(_SCRATCH, name)
@@ -194,7 +194,7 @@ class Storage:
         return current_keys(self.options)
 
     def _http_options(self) -> dict[str, str]:
-        # Of emulators; the address is https unless a variable of Google or Azure says otherwise.
+        # For emulators: the address is https unless a variable of Google or Azure has another one.
         return {} if self._is_on_s3 else {"allow_http": "true"}
 
     def _name(self, uri: str) -> str:

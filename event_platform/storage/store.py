@@ -91,8 +91,8 @@ class Store(ABC):
         """Write an object atomically, and wait until it is on disk."""
 
     @abstractmethod
-    def swap(self, name: str, data: bytes, expected: str | None) -> str:
-        """Store an object if the existing one has the tag `expected` (None: if there is none); return its new tag.
+    def swap(self, name: str, data: bytes, expected_tag: str | None) -> str:
+        """Store an object if the existing one has the `expected_tag` (None: if there is none); return its new tag.
 
         Raises ChangedError if another object is there.
         """
@@ -109,18 +109,18 @@ class Store(ABC):
     def remove_folder(self, folder: str) -> None:
         """Delete all objects below a folder."""
 
-    def names(self, beginning: str) -> list[str]:
-        """Return the names directly in a folder that begin with <folder>/<beginning of a name>."""
-        found = list[str]()
-        for page in self.pages(beginning[: beginning.rfind("/") + 1], after=beginning):
-            found += [each.name for each in page if each.name.startswith(beginning)]
-            if page and not page[-1].name.startswith(beginning):
+    def names(self, prefix: str) -> list[str]:
+        """Return the names directly in a folder that begin with `prefix`: <folder>/<beginning of a name>."""
+        names = list[str]()
+        for page in self.pages(prefix[: prefix.rfind("/") + 1], after=prefix):
+            names += [each.name for each in page if each.name.startswith(prefix)]
+            if page and not page[-1].name.startswith(prefix):
                 break
-        return found
+        return names
 
 
 def creates_once(store: Store) -> bool:
-    """Say whether, of two writers that create the same object, the store refuses the second. Leaves a probe."""
+    """Return whether the store refuses the second of two writers that create the same object. Leaves a probe object."""
     for _ in range(2):
         try:
             store.swap(_PROBE, uuid.uuid4().bytes, None)
@@ -139,8 +139,8 @@ def require_conditional_put(store: Store) -> None:
 
 
 def _replaces_once(store: Store) -> bool:
-    found = store.read_tagged(_PROBE)
-    tag = found[1] if found else None
+    probe = store.read_tagged(_PROBE)
+    tag = probe[1] if probe else None
     with suppress(ChangedError):  # another consumer has just done the same
         store.swap(_PROBE, uuid.uuid4().bytes, tag)
     try:

@@ -1,4 +1,4 @@
-"""Run many requests to a store in parallel threads, since each mostly waits."""
+"""Run many requests to a store in parallel threads, because a request mostly waits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ def map_threads(function: Callable[[T], R], items: Iterable[T], threads: int = T
 def imap_threads(function: Callable[[T], R], items: Iterable[T], threads: int = THREADS) -> Iterator[R]:
     """As `map_threads`, but yield each result, in order, as soon as it is available."""
     items = list(items)
-    if len(items) <= 1:  # to start a thread takes as long as to read a file of this machine
+    if len(items) <= 1:  # starting a thread takes as long as reading a local file
         yield from map(function, items)
         return
     with ThreadPoolExecutor(threads) as pool:

@@ -12,6 +12,6 @@ def redeliveries_queue(url: str | None) -> Queue | None:
 def are_redeliveries_waiting(queue: Queue | None) -> bool:
     """Return whether any messages are waiting; True if a queue does not answer, so that taking them reports why."""
     try:
-        return queue is not None and queue.state().waiting > 0
+        return queue is not None and queue.state().waiting_messages > 0
     except StorageError:
         return True

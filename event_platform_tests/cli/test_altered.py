@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from event_platform.lake import file_figures
 from event_platform.lake.tables import Table
 from event_platform_tests.support.command import build_by_run, call, use_copy
 from event_platform_tests.support.comparison import contents
@@ -89,6 +90,7 @@ def test_a_missing_file_is_named_by_commands_that_read_it(built: World, table: s
     call("run")
     for file in (built.root / "lake" / table).glob("*=2025-06-02/*.parquet"):
         file.unlink()
+    file_figures._CACHE.clear()  # as in a new process
     for command in (["status"], ["query", f"from {table}"]):
         output = " ".join(call(*command, code=1).split())
         assert ".parquet: the file is missing, which its table has. `event-platform run` builds" in output

@@ -13,14 +13,14 @@ import pytest
 
 from bench.local_servers import free_port
 from event_platform.compute import dask as module
-from event_platform.compute.dask import _digest, _open_storage, _packed, cluster, versions
+from event_platform.compute.dask import _digest, _open_storage, _pickle_call, cluster, versions
 from event_platform.compute.executor import open_executor
 from event_platform.compute.tasks import counting_cpu_time, run_tasks
 from event_platform.environment import EnvironmentName
 from event_platform.events.errors import ClusterError, LandingError, SettingError
 from event_platform.lake.lake import Lake
 from event_platform.landing.bucket import BucketLanding
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.opening import open_lake, open_landing
 from event_platform.storage.storage import Storage
 from event_platform_tests.compute.test_pool import fail, threads_of_polars
@@ -180,12 +180,12 @@ def test_a_scheduler_that_comes_back_is_found_by_the_next_task(dask: DaskCluster
 
 def test_a_worker_with_other_versions_does_nothing(running: DaskCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reports the versions, whenever it joins."""
-    here = versions()
-    monkeypatch.setattr("event_platform.compute.dask.versions", lambda: {**here, "polars": "9.9"})
+    driver_versions = versions()
+    monkeypatch.setattr("event_platform.compute.dask.versions", lambda: {**driver_versions, "polars": "9.9"})
     with cluster(running.address) as executor, pytest.raises(SettingError) as failure:
         executor.submit(uuid.uuid4).result()
     assert "EVENT_PLATFORM_COMPUTE: expected the same versions on every machine" in str(failure.value)
-    assert f"{platform.node()} has polars {here['polars']}, the driver 9.9" in str(failure.value)
+    assert f"{platform.node()} has polars {driver_versions['polars']}, the driver 9.9" in str(failure.value)
 
 
 def test_code_that_was_changed_is_another_version(tmp_path: Path) -> None:
@@ -238,8 +238,8 @@ def test_no_credential_is_in_what_is_sent(world: World, bucket: str, monkeypatch
     storage, landing = open_lake(f"s3://{bucket}/lake").storage, open_landing(f"s3://{bucket}/landing")
     assert isinstance(landing, BucketLanding)
     assert landing.store.options["secret_access_key"] == SECRET_KEY
-    loading = Loading(landing, world.catalog.envelope, world.start_date)
-    packed = _packed((tuple, ((loading, storage, Lake(storage)),), {}))
+    source = ObjectSource(landing, world.catalog.envelope, world.start_date)
+    packed = _pickle_call((tuple, ((source, storage, Lake(storage)),), {}))
     for secret in SECRETS:
         assert secret.encode() not in packed
     monkeypatch.setattr("event_platform.compute.dask._prepare", lambda: None)  # it would prepare this process

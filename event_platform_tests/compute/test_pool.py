@@ -28,10 +28,10 @@ def fail() -> None:
 def test_workers_are_other_processes_with_one_polars_thread_each() -> None:
     """There is a process for each core already."""
     with local_pool(2) as pool:
-        found = [future.result() for future in [pool.submit(threads_of_polars) for _ in range(8)]]
+        results = [future.result() for future in [pool.submit(threads_of_polars) for _ in range(8)]]
         allocator = pool.submit(allocator_of_arrow).result()
-    assert os.getpid() not in {process for process, _ in found}
-    assert {threads for _, threads in found} == {1}
+    assert os.getpid() not in {process for process, _ in results}
+    assert {threads for _, threads in results} == {1}
     assert allocator == "system"  # whose free memory all share
     assert "POLARS_MAX_THREADS" not in os.environ
 

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from event_platform.compute.pool import LocalPool, local_pool
-from event_platform.compute.tasks import Parts, counting_cpu_time, run_tasks
+from event_platform.compute.tasks import TaskSplit, counting_cpu_time, run_tasks
 from event_platform.events.errors import PanicError, WorkerError
 from event_platform.lake.files import DataFile
 
@@ -41,22 +41,22 @@ def run(executor: Executor, *seconds: float) -> Sequence[int]:
 def test_the_time_of_workers_is_counted() -> None:
     """Of all their tasks, in the order of the arguments; this process has only waited."""
     with local_pool(2) as pool:
-        before = time.process_time()
+        start = time.process_time()
         with counting_cpu_time() as cpu_time:
             processes = run(pool, 0.2, 0.1, 0.3)
-        own = time.process_time() - before
+        driver_seconds = time.process_time() - start
     assert os.getpid() not in processes
-    assert 0.6 <= cpu_time.seconds < 1.2 + own
+    assert 0.6 <= cpu_time.seconds < 1.2 + driver_seconds
 
 
 def test_what_this_process_does_itself_is_counted_once() -> None:
     """Threads of a pool are its own, and so is a single task, which is run without the pool."""
     with ThreadPoolExecutor(2) as threads:
-        before = time.process_time()
+        start = time.process_time()
         with counting_cpu_time() as cpu_time:
             run(threads, 0.1, 0.1)
             run(threads, 0.1)
-        assert 0.3 <= cpu_time.seconds <= time.process_time() - before
+        assert 0.3 <= cpu_time.seconds <= time.process_time() - start
 
 
 def test_steps_are_counted_one_by_one() -> None:
@@ -82,7 +82,7 @@ def note(folder: Path, names: Sequence[str], deadly: str, times: int) -> list[st
     return list(names)
 
 
-def noted(tmp_path: Path, tasks: Sequence[Sequence[str]], times: int, **options: Any) -> list[list[str]]:
+def run_noting(tmp_path: Path, tasks: Sequence[Sequence[str]], times: int, **options: Any) -> list[list[str]]:
     """Run `note` for each of some tasks, on two workers; what is deadly is called so."""
     folder = tmp_path / "begun"
     folder.mkdir()
@@ -98,15 +98,15 @@ WITH_ONE = [*TASKS[:3], ["3a", "3b", "deadly", "3d"], *TASKS[4:]]
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_a_worker_did_that_was_killed_is_done_again(tmp_path: Path, times: int) -> None:
     """The others as well that were lost with it; results stay in order."""
-    assert noted(tmp_path, WITH_ONE, times) == WITH_ONE
+    assert run_noting(tmp_path, WITH_ONE, times) == WITH_ONE
     assert (tmp_path / "deaths").read_bytes() == b"." * times
 
 
 def test_a_single_task_that_is_large_is_not_done_by_this_process(tmp_path: Path) -> None:
     """It could kill this process; a small task is run by it."""
-    assert noted(tmp_path, [["deadly"]], 1, large=True) == [["deadly"]]
+    assert run_noting(tmp_path, [["deadly"]], 1, large=True) == [["deadly"]]
     (tmp_path / "begun").rename(tmp_path / "large")
-    assert noted(tmp_path, [["small"]], 1) == [["small"]]
+    assert run_noting(tmp_path, [["small"]], 1) == [["small"]]
     (begun,) = (tmp_path / "begun").iterdir()
     assert f"-{os.getpid()}-" in begun.name
 
@@ -128,7 +128,7 @@ def die(_: list[DataFile]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-PARTS = Parts[list[str]](
+SPLIT = TaskSplit[list[str]](
     lambda folder, names, deadly, times: [
         (folder, half, deadly, times) for half in (names[: len(names) // 2], names[len(names) // 2 :]) if len(names) > 1
     ],
@@ -138,9 +138,9 @@ PARTS = Parts[list[str]](
 
 def test_a_task_is_done_in_smaller_and_smaller_parts_until_what_kills_its_worker_stands_alone(tmp_path: Path) -> None:
     """It is left out, and everything beside it is done, in order."""
-    found = noted(tmp_path, WITH_ONE, 1_000, parts=PARTS)
-    left_out = ["without ['deadly']: noting: the process "]
-    assert found == [*TASKS[:3], ["3a", "3b"], left_out, ["3d"], *TASKS[4:]]
+    results = run_noting(tmp_path, WITH_ONE, 1_000, split=SPLIT)
+    lost_result = ["without ['deadly']: noting: the process "]
+    assert results == [*TASKS[:3], ["3a", "3b"], lost_result, ["3d"], *TASKS[4:]]
     # In its task, alone with that, in its half, and by itself.
     assert (tmp_path / "deaths").read_bytes() == b"...."
 
@@ -148,11 +148,11 @@ def test_a_task_is_done_in_smaller_and_smaller_parts_until_what_kills_its_worker
 def test_where_many_kill_their_workers_it_is_not_about_one(tmp_path: Path) -> None:
     """The step fails, naming them."""
     with pytest.raises(WorkerError) as raised:
-        noted(tmp_path, [["deadly"]] * 5, 1_000, parts=PARTS)
+        run_noting(tmp_path, [["deadly"]] * 5, 1_000, split=SPLIT)
     assert str(raised.value).count("was ended by the system 3 times") == 4
 
 
-class _Breaking(LocalPool):
+class _BreakingPool(LocalPool):
     """A pool that breaks while tasks are submitted, and its replacement."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -166,7 +166,7 @@ class _Breaking(LocalPool):
 def test_a_pool_that_breaks_while_tasks_are_submitted_is_replaced() -> None:
     """The tasks that it did not take are done again; also where the first to fail is the pool's own."""
     context = multiprocessing.get_context("forkserver")
-    breaking = _Breaking(lambda: ProcessPoolExecutor(1, mp_context=context), 2)
+    breaking = _BreakingPool(lambda: ProcessPoolExecutor(1, mp_context=context), 2)
     with breaking:
         assert run_tasks(breaking, abs, [(-1,), (-2,), (-3,), (-4,)], lambda *_: None, "numbers") == [1, 2, 3, 4]
     with local_pool(1) as pool:

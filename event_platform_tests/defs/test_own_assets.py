@@ -85,12 +85,12 @@ def code(world: World, *assets: dg.AssetsDefinition) -> dg.Definitions:
 def due(world: World, *assets: dg.AssetsDefinition) -> DueDates:
     """Return what is due."""
     graph = code(world, *assets).resolve_asset_graph()
-    return due_created_dates(world.lake, world.catalog, own=own_assets(graph))
+    return due_created_dates(world.lake, world.catalog, own_assets=own_assets(graph))
 
 
 def days(world: World, *assets: dg.AssetsDefinition, table: str = "marts/lessons") -> dict[date | None, str]:
     """Return the days on which a table is due, and why."""
-    return dict(due(world, *assets).own.get(table, {}))
+    return dict(due(world, *assets).own_tables.get(table, {}))
 
 
 def run(world: World, *assets: dg.AssetsDefinition, dates: tuple[date, ...] = (MONDAY, WEDNESDAY)) -> bool:
@@ -115,7 +115,7 @@ def test_an_asset_is_due_until_it_is_built(lessons: World) -> None:
     assert run(lessons, mart(lessons), dates=(MONDAY, TUESDAY))
     assert days(lessons, mart(lessons)) == {WEDNESDAY: _NEVER}
     assert run(lessons, mart(lessons))
-    assert not due(lessons, mart(lessons)).every
+    assert not due(lessons, mart(lessons)).all_days
 
 
 def test_an_asset_is_due_on_the_days_whose_source_changed_and_no_others(lessons: World) -> None:
@@ -245,18 +245,18 @@ def test_a_table_that_its_asset_writes_itself_is_never_due(lessons: World) -> No
 
     frame = pl.DataFrame({"created_date": DAYS, "n": [1, 2, 3]})
     write_deltalake(f"{lessons.root}/lake/marts/lessons", frame, partition_by=["created_date"])
-    assert not due(lessons, mart(lessons), nothing).own
+    assert not due(lessons, mart(lessons), nothing).own_tables
 
 
 def test_what_the_log_tells_is_due_also_where_the_asset_is_not_known(lessons: World) -> None:
     """At the command line, which knows the platform's assets alone; of the sources that it was made of last."""
     run(lessons, mart(lessons, source=dg.AssetKey(["events", "account_created"])))
     run(lessons, mart(lessons))
-    assert not due(lessons).every
+    assert not due(lessons).all_days
     lessons.deliver(WEDNESDAY, "b", event("late", MONDAY, "lesson:started", user="usr_b"), event("x", TUESDAY))
     lessons.build(*DAYS)
     found, moment = due(lessons), datetime.now(UTC)
-    assert found.own == {"marts/lessons": {MONDAY: _CHANGED}}
+    assert found.own_tables == {"marts/lessons": {MONDAY: _CHANGED}}
     assert (found.is_overdue(moment), due(lessons, mart(lessons)).is_overdue(moment)) == (False, True)
     assert found.sentences == [f"marts/lessons: due on 1 day, such as 2025-06-02 ({_CHANGED})"]
 

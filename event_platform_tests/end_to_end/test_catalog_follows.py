@@ -47,7 +47,20 @@ CLOUDTRAIL_STREAM = Stream(
     objects_first=27,
     types_before=171,
     types=262,
-    others=frozenset({"ec2.amazonaws.com:DescribeEgressOnlyInternetGateways"}),
+    others=frozenset(
+        {
+            "ec2.amazonaws.com:DeregisterImage",
+            "ec2.amazonaws.com:DescribeEgressOnlyInternetGateways",
+            "ec2.amazonaws.com:DescribeInstanceStatus",
+            "ec2.amazonaws.com:DescribeVolumeStatus",
+            "ec2.amazonaws.com:DescribeVpnGateways",
+            "iam.amazonaws.com:AttachUserPolicy",
+            "iam.amazonaws.com:DetachUserPolicy",
+            "iam.amazonaws.com:ListPolicyVersions",
+            "iam.amazonaws.com:ListVirtualMFADevices",
+            "s3.amazonaws.com:DeleteBucketPolicy",
+        }
+    ),
     wider=frozenset({"s3.amazonaws.com:PutBucketPolicy"}),
 )
 GITHUB_STREAM = Stream(

@@ -15,7 +15,7 @@ from event_platform.lake import table_commit
 from event_platform.lake.conflicts import retry_on_conflict
 from event_platform.lake.file_writer import write_file
 from event_platform.lake.files import remove_action
-from event_platform.lake.table_commit import ConflictError, TableCommit, Written
+from event_platform.lake.table_commit import CommitResult, ConflictError, TableCommit
 from event_platform.lake.tables import Table
 from event_platform_tests.support.tables import (
     SCHEMA,
@@ -88,8 +88,8 @@ def test_a_commit_tells_the_version_that_it_became_and_what_it_wrote_of_each_par
     versions = {TUESDAY: 1, WEDNESDAY: 1}
     found = TableCommit(second).rebuild(versions, adds, versions).commit()
     assert found == {
-        TUESDAY: Written(version=2, previous_version=1, files=2, size=sum(add.size for add in adds)),
-        WEDNESDAY: Written(version=2, previous_version=1),
+        TUESDAY: CommitResult(version=2, previous_version=1, files=2, size=sum(add.size for add in adds)),
+        WEDNESDAY: CommitResult(version=2, previous_version=1),
     }
     assert pl.read_delta(table.uri, version=1)["n"].to_list() == [1]
     assert first.version == second.version == 0  # a snapshot stays where it was pinned

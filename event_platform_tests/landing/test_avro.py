@@ -55,14 +55,14 @@ def read(raw: bytes, limits: Limits = DEFAULT_LIMITS, name: str = "a.avro") -> l
     return list(pieces(name, io.BytesIO(raw), limits))
 
 
-def rows(found: list[Piece]) -> list[Any]:
+def rows(pieces: list[Piece]) -> list[Any]:
     """Return the rows that were read."""
-    return [json.loads(line) for piece in found for line in piece.data.splitlines()]
+    return [json.loads(line) for piece in pieces for line in piece.data.splitlines()]
 
 
-def logical(kind: str, name: str, **more: Any) -> dict[str, Any]:
+def logical(kind: str, name: str, **attributes: Any) -> dict[str, Any]:
     """Return a type with a logical type."""
-    return {"type": kind, "logicalType": name, **more}
+    return {"type": kind, "logicalType": name, **attributes}
 
 
 NOON = datetime(2025, 6, 2, 12, 0, 0, 7, UTC)
@@ -140,27 +140,27 @@ def test_a_nanosecond_is_kept() -> None:
 @pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard", "bzip2", "xz"])
 def test_every_codec_is_read_and_what_is_before_a_damaged_block_is_kept(codec: str) -> None:
     """Also within gzip; of a file cut short, whatever its blocks are packed with."""
-    written = [{"event_uuid": f"u{number}", "text": f"{pow(7, number, 2**99):x}"} for number in range(3_000)]
+    records = [{"event_uuid": f"u{number}", "text": f"{pow(7, number, 2**99):x}"} for number in range(3_000)]
     schema = record(event_uuid="string", text="string")
     if codec == "zstandard":  # fastavro writes it only beside another library than this project's
-        parts = [written[start : start + 100] for start in range(0, 3_000, 100)]
+        parts = [records[start : start + 100] for start in range(0, 3_000, 100)]
         packed = [zstandard.compress(b"".join(encoded(schema, row) for row in part)) for part in parts]
         raw = container(schema, [(100, each) for each in packed], codec)
     else:
-        raw = stored(schema, written, codec, sync_interval=4_000)
+        raw = stored(schema, records, codec, sync_interval=4_000)
     for each in (raw, gzipped(raw)):
-        assert rows(read(each, name="part-0")) == written
+        assert rows(read(each, name="part-0")) == records
     cut = read(raw[: len(raw) // 2])
     damaged = bytearray(raw)
     for place in range(8):
         damaged[len(raw) * 2 // 3 + place] ^= 0xFF
     broken = read(bytes(damaged))
-    for found, share in ((cut, 0.4), (broken, 0.5)):
-        before = rows(found)
+    for read_pieces, share in ((cut, 0.4), (broken, 0.5)):
+        rows_before = rows(read_pieces)
         # Without a checksum, as of null, damage is other values.
-        assert before[: int(3_000 * share)] == written[: int(3_000 * share)]
-        assert codec == "null" or len(before) < 2_900
-        assert found[-1].reason is UNREADABLE or codec == "null"
+        assert rows_before[: int(3_000 * share)] == records[: int(3_000 * share)]
+        assert codec == "null" or len(rows_before) < 2_900
+        assert read_pieces[-1].reason is UNREADABLE or codec == "null"
     assert cut[-1].text == "avro: the object ends in the middle of its data"
 
 
@@ -194,11 +194,11 @@ def test_a_codec_that_is_not_read_is_named() -> None:
 def test_a_text_that_is_not_utf8_is_one_corrupt_record(world: World) -> None:
     """With the bytes as they are; its neighbours are sound."""
     schema = record(event_uuid="string", event_name="string", created_at="long", text="string")
-    written = [
+    records = [
         {"event_uuid": f"u{number}", "event_name": "account:created", "created_at": noon(MONDAY), "text": "caf\u00e9"}
         for number in range(3)
     ]
-    raw = stored(schema, written)
+    raw = stored(schema, records)
     place = raw.index("caf\u00e9".encode(), raw.index("caf\u00e9".encode()) + 1)
     world.deliver_bytes(MONDAY, "a.avro", raw[: place + 3] + b"\xff\xfe" + raw[place + 5 :])
     world.load(MONDAY)
@@ -279,21 +279,21 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 @pytest.mark.parametrize(("make", "text"), BOMBS.values(), ids=BOMBS)
 def test_a_few_kilobytes_that_are_gigabytes_are_read_up_to_the_limit(make: Callable[[], bytes], text: str) -> None:
     """A block, a row of objects with long names, and many rows of them."""
-    *others, last = read(make(), LIMITS)
-    assert {piece.reason for piece in others} <= {None}
+    *first_pieces, last = read(make(), LIMITS)
+    assert {piece.reason for piece in first_pieces} <= {None}
     assert last.reason is UNREADABLE
     assert text in last.text
-    assert sum(len(piece.data) for piece in others) <= LIMITS.object_bytes
-    assert max((len(piece.data) for piece in others), default=0) < 5 * MIB
+    assert sum(len(piece.data) for piece in first_pieces) <= LIMITS.object_bytes
+    assert max((len(piece.data) for piece in first_pieces), default=0) < 5 * MIB
 
 
 def test_a_large_block_of_small_rows_is_read_a_part_at_a_time() -> None:
     """Each row is small enough; where the parts end changes nothing."""
-    written = [{"a": [{"k": f"{number}", "v": "x" * (number % 50)}] * 3} for number in range(2_000)]
+    records = [{"a": [{"k": f"{number}", "v": "x" * (number % 50)}] * 3} for number in range(2_000)]
     schema = record(a={"type": "array", "items": record(k="string", v="string") | {"name": "Inner"}})
-    raw = stored(schema, written, sync_interval=1 << 20)
+    raw = stored(schema, records, sync_interval=1 << 20)
     for task_bytes in (4 * len(raw), 20 * len(raw), 1 << 30):
-        assert rows(read(raw, Limits(task_bytes=task_bytes))) == written
+        assert rows(read(raw, Limits(task_bytes=task_bytes))) == records
     assert row_schema(schema).memory_per_byte > 4 * 20  # so that there were parts
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from event_platform.lake.ledger import deliveries
 from event_platform.landing import dates, landing
-from event_platform.landing.bucket import _PAST, BucketLanding
+from event_platform.landing.bucket import _CACHE, BucketLanding
 from event_platform.landing.dates import arrival_date_in, date_in, is_past
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import Landing
@@ -136,18 +136,20 @@ def test_a_day_of_another_time_zone_is_in_the_folders_of_two(tmp_path: Path, buc
         (tmp_path / name).write_bytes(b"{}")
         put(bucket, f"in/{name}", b"{}")
     days = [SUNDAY + timedelta(days=offset) for offset in range(-2, 5)]
-    for here in (FolderLanding(tmp_path, zone), open_landing(f"s3://{bucket}/in", str(zone))):
-        found = {day: [each.name for each in objects] for day, objects in here.list_days(days, Omissions())}
-        assert sorted(name for each in found.values() for name in each) == names
-        assert len(found[MONDAY]) == 24
-        assert {arrival_date_in(name, zone) for name in found[MONDAY]} == {MONDAY}
-        assert sorted(landed.name for landed in here.list_objects([MONDAY])) == sorted(found[MONDAY])
+    for opened_landing in (FolderLanding(tmp_path, zone), open_landing(f"s3://{bucket}/in", str(zone))):
+        names_by_day = {
+            day: [each.name for each in objects] for day, objects in opened_landing.list_days(days, Omissions())
+        }
+        assert sorted(name for each in names_by_day.values() for name in each) == names
+        assert len(names_by_day[MONDAY]) == 24
+        assert {arrival_date_in(name, zone) for name in names_by_day[MONDAY]} == {MONDAY}
+        assert sorted(landed.name for landed in opened_landing.list_objects([MONDAY])) == sorted(names_by_day[MONDAY])
 
 
 @pytest.fixture
 def listings(bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listings]:
     """The requests that list, with the AWS variables set so that they are counted."""
-    _PAST.clear()
+    _CACHE.clear()
     with faulty_s3(s3_endpoint) as proxy:
         use_s3(monkeypatch, proxy.endpoint)
         yield Listings(proxy)
@@ -160,17 +162,17 @@ def test_folders_before_the_date_cost_a_request_for_each_year_and_month(
     for tenant in "abc":
         for day in ("2023/01/05", "2023/01/06", "2023/02/01", f"{today:%Y/%m/%d}"):
             put(bucket, f"in/tenant={tenant}/{day}/a", b"{}")
-    here = open_landing(f"s3://{bucket}/in")
+    landing = open_landing(f"s3://{bucket}/in")
     of_years = [f"tenant={tenant}/{path}" for tenant in "abc" for path in ("2023/", "2023/01/", "2023/02/")]
     recent = [f"tenant={tenant}/{path}" for tenant in "abc" for path in ("", f"{today:%Y}/", f"{today:%Y/%m}/")]
     for _ in range(2):
-        survey = here.survey(Omissions())
+        survey = landing.survey(Omissions())
         assert (len(survey.days), survey.outside) == (4, [])
         assert sorted(listings.made()) == sorted(["", *of_years, *recent])
-    for asked in ([*of_years, *recent], recent):
-        assert here.survey(Omissions(), often=True).folders == survey.folders
-        assert sorted(listings.made()) == sorted(["", *asked])
-    ((_, objects),) = here.list_days([today], Omissions(), survey)
+    for listed_folders in ([*of_years, *recent], recent):
+        assert landing.survey(Omissions(), often=True).folders == survey.folders
+        assert sorted(listings.made()) == sorted(["", *listed_folders])
+    ((_, objects),) = landing.list_days([today], Omissions(), survey)
     assert len(objects) == 3
     assert sorted(listings.made()) == [f"tenant={tenant}/{today:%Y/%m/%d}/" for tenant in "abc"]
 
@@ -179,12 +181,12 @@ def test_folders_that_lead_to_no_day_are_listed_as_a_whole(bucket: str, listings
     """Not by a request for each of them, also beside folders that lead to days."""
     for number in range(30):
         put(bucket, f"in/users/{number:04d}/profile/a", b"{}")
-    here = open_landing(f"s3://{bucket}/in")
-    for more in (0, 1):
-        if more:
+    landing = open_landing(f"s3://{bucket}/in")
+    for days in (0, 1):
+        if days:
             put(bucket, "in/events/2025/06/02/a", b"{}")
-        survey = here.survey(Omissions())
-        assert (len(survey.outside), len(survey.days)) == (30, more)
+        survey = landing.survey(Omissions())
+        assert (len(survey.outside), len(survey.days)) == (30, days)
         assert len(listings.made()) < 15
 
 
@@ -193,16 +195,18 @@ def test_days_of_one_folder_are_listed_together(bucket: str, listings: Listings)
     for day in range(1, 10):
         put(bucket, f"in/dt=2025-06-{day:02d}/a", b"{}")
         put(bucket, f"in/logs/year=2025/month=7/day={day}/a", b"{}")
-    here = open_landing(f"s3://{bucket}/in")
-    survey = here.survey(Omissions())
+    landing = open_landing(f"s3://{bucket}/in")
+    survey = landing.survey(Omissions())
     listings.made()
     june, july = ([day for day in survey.days if day.month == month] for month in (6, 7))
-    assert [len(objects) for _, objects in here.list_days(june, Omissions(), survey)] == [1] * 9
+    assert [len(objects) for _, objects in landing.list_days(june, Omissions(), survey)] == [1] * 9
     assert listings.made() == [""]
     put(bucket, "in/logs/year=2025/month=7/day=10/a", b"{}")
-    survey = here.survey(Omissions())
+    survey = landing.survey(Omissions())
     listings.made()
-    assert [len(objects) for _, objects in here.list_days([*july, date(2025, 7, 10)], Omissions(), survey)] == [1] * 10
+    assert [len(objects) for _, objects in landing.list_days([*july, date(2025, 7, 10)], Omissions(), survey)] == [
+        1
+    ] * 10
     assert len(listings.made()) == 10
 
 
@@ -224,8 +228,8 @@ def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
         land(world, name, f"u-{name}", modified=TUESDAY)
 
     def of_old(path: str, _: tzinfo) -> date | None:
-        found = re.search("(?:^|/)([0-9]{4})/([0-9]{2})/([0-9]{2})/", path)
-        return date(*map(int, found.groups())) if found else None
+        match = re.search("(?:^|/)([0-9]{4})/([0-9]{2})/([0-9]{2})/", path)
+        return date(*map(int, match.groups())) if match else None
 
     with monkeypatch.context() as old:
         old.setattr(landing, "arrival_date_in", of_old)
@@ -238,13 +242,13 @@ def upgraded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-@pytest.mark.parametrize("asked", [None, [MONDAY], [TUESDAY], [SUNDAY, MONDAY, TUESDAY]])
-def test_what_is_loaded_under_another_date_is_not_loaded_again(upgraded: World, asked: list[date] | None) -> None:
+@pytest.mark.parametrize("dates", [None, [MONDAY], [TUESDAY], [SUNDAY, MONDAY, TUESDAY]])
+def test_what_is_loaded_under_another_date_is_not_loaded_again(upgraded: World, dates: list[date] | None) -> None:
     """The ledger has it under the day on which it was last modified; now its path says another one."""
     assert {landed.arrival_date for landed in upgraded.landing.list_objects()} == {MONDAY}
-    assert deliveries(upgraded.lake.raw_events.snapshot(), upgraded.landing, asked).due == []
-    if asked is not None:
-        upgraded.load(*asked)
+    assert deliveries(upgraded.lake.raw_events.snapshot(), upgraded.landing, dates).due == []
+    if dates is not None:
+        upgraded.load(*dates)
         assert sorted(upgraded.raw()["source_object"]) == sorted(NAMES)
         assert upgraded.raw()["arrival_date"].unique().to_list() == [TUESDAY]
 
@@ -291,9 +295,9 @@ def test_another_time_zone_doubles_nothing(world: World) -> None:
 
 def test_the_days_of_a_bucket_are_pickled_with_its_time_zone() -> None:
     """Tasks on other machines read the same days."""
-    here = open_landing("gs://bucket/in", "Europe/Berlin")
-    assert isinstance(here, BucketLanding)
-    assert pickle.loads(pickle.dumps(here.zone)) is BERLIN  # noqa: S301 - our own
+    landing = open_landing("gs://bucket/in", "Europe/Berlin")
+    assert isinstance(landing, BucketLanding)
+    assert pickle.loads(pickle.dumps(landing.zone)) is BERLIN  # noqa: S301 - our own
     assert pickle.loads(pickle.dumps(UTC)) is UTC  # noqa: S301 - our own
     assert date_in("2025/06/02/a") is not None
 

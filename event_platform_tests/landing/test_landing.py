@@ -78,7 +78,7 @@ def test_the_first_date_in_a_path_is_the_day_of_arrival(place: Place, name: str)
     """Firehose's prefix yyyy/MM/dd[/HH], wherever it is and whatever is below it."""
     place.fill(name)
     (landed,) = place.landing.list_objects([MONDAY])
-    assert (landed.name, landed.arrival_date, landed.dated) == (name, MONDAY, True)
+    assert (landed.name, landed.arrival_date, landed.has_date) == (name, MONDAY, True)
     assert place.names([TUESDAY]) == []
 
 
@@ -90,7 +90,7 @@ def test_a_path_without_a_date_is_listed_on_any_day(place: Place, name: str) -> 
     """The ledger may know it under an earlier day than its last change: the listing cannot leave it out."""
     place.fill(name)
     (landed,) = place.landing.list_objects([MONDAY])
-    assert (landed.name, landed.dated) == (name, False)
+    assert (landed.name, landed.has_date) == (name, False)
     assert place.names() == [name]
 
 
@@ -140,10 +140,10 @@ def test_on_s3_a_day_can_be_the_name_of_an_object_too(bucket: str) -> None:
 def test_s3_pages_are_read_to_the_end(bucket: str) -> None:
     """Pages of objects and pages of folders."""
     place = _s3(bucket)
-    others = [f"{year}/06/02/a" for year in range(2000, 2000 + KEYS_ON_A_PAGE)]
+    names = [f"{year}/06/02/a" for year in range(2000, 2000 + KEYS_ON_A_PAGE)]
     day = [f"2025/06/02/{number:02d}" for number in range(KEYS_ON_A_PAGE + 1)]
-    place.fill(*others, *day, "x", "y", "z")
-    assert place.names() == sorted([*others, *day, "x", "y", "z"])
+    place.fill(*names, *day, "x", "y", "z")
+    assert place.names() == sorted([*names, *day, "x", "y", "z"])
     assert place.names([MONDAY]) == sorted([*day, "x", "y", "z"])
 
 
@@ -204,7 +204,7 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
 
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
 @pytest.mark.parametrize(
-    ("unreadable", "left"),
+    ("unreadable", "listed_names"),
     [
         ("2025/06/02/13", ["12", "14", "other"]),
         ("2025/06/02", ["other"]),
@@ -213,7 +213,7 @@ def test_a_bucket_that_is_not_there_is_an_error_that_names_it(bucket: str) -> No
     ],
 )
 def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str, left: list[str], error: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str, listed_names: list[str], error: int
 ) -> None:
     """Treating it as empty would miss its objects; once it is readable, the next listing has them all."""
     place = _folder(tmp_path)
@@ -230,7 +230,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_listed(
         for dates in (None, [MONDAY]):
             omissions = Omissions()
             names = [landed.name for landed in place.landing.list_objects(dates, omissions)]
-            assert sorted(name.removeprefix("2025/06/02/").split("/")[0] for name in names) == left
+            assert sorted(name.removeprefix("2025/06/02/").split("/")[0] for name in names) == listed_names
             assert list(omissions.faults) == [unreadable]
             message = str(omissions.faults[unreadable])
             assert message.startswith(f"{tmp_path / unreadable}: {os.strerror(error)}.")
@@ -322,9 +322,9 @@ def test_names_of_control_characters_are_read(place: Place, name: str) -> None:
     place.put(name, b"content")
     assert place.names([MONDAY]) == [name]
     assert place.landing.read(name) == b"content"
-    with pytest.raises(LandingError) as gone:
+    with pytest.raises(LandingError) as failure:
         place.landing.read(f"{name}-gone")
-    assert str(gone.value).isprintable()
+    assert str(failure.value).isprintable()
 
 
 def link(place: Path, target: str | Path) -> None:
@@ -354,7 +354,7 @@ def test_a_link_that_leads_out_of_landing_is_refused_and_named(tmp_path: Path, n
             f"{landing / name}: a link that leads out of landing, to {outside}"
         )
     omissions = Omissions()
-    assert [day.name for _, found in place.landing.list_days([MONDAY], omissions) for day in found] == []
+    assert [day.name for _, objects in place.landing.list_days([MONDAY], omissions) for day in objects] == []
 
 
 @pytest.mark.parametrize(

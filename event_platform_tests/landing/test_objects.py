@@ -34,10 +34,10 @@ class Content:
 def decode(name: str, raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Content:
     """Put the pieces of an object together; the fault is the last one's."""
     pieces_read = list(pieces(name, io.BytesIO(raw), limits))
-    *others, last = [piece.reason for piece in pieces_read] or [None]
-    assert last in {None, CorruptionReason.UNREADABLE_OBJECT, CorruptionReason.UNSUPPORTED_FORMAT}
-    assert set(others) <= {None}
-    return Content(b"".join(piece.data for piece in pieces_read), pieces_read[-1].text if last else None)
+    *first_reasons, last_reason = [piece.reason for piece in pieces_read] or [None]
+    assert last_reason in {None, CorruptionReason.UNREADABLE_OBJECT, CorruptionReason.UNSUPPORTED_FORMAT}
+    assert set(first_reasons) <= {None}
+    return Content(b"".join(piece.data for piece in pieces_read), pieces_read[-1].text if last_reason else None)
 
 
 def zst(data: bytes) -> bytes:

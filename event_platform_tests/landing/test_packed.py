@@ -48,9 +48,9 @@ def read(raw: bytes, limits: Limits = DEFAULT_LIMITS, name: str = "a") -> list[P
     return list(pieces(name, io.BytesIO(raw), limits))
 
 
-def lines(found: list[Piece]) -> list[bytes]:
+def lines(pieces: list[Piece]) -> list[bytes]:
     """Return the records of pieces."""
-    return [line for piece in found for line in piece.data.splitlines()]
+    return [line for piece in pieces for line in piece.data.splitlines()]
 
 
 @pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
@@ -94,9 +94,9 @@ def test_the_records_before_a_cut_are_kept(pack: Pack, share: float) -> None:
     pieces_read = read(raw[: int(len(raw) * share)])
     assert pieces_read[-1].reason is UNREADABLE
     assert pieces_read[-1].text.endswith("the object ends in the middle of its data")
-    kept = lines(pieces_read)
-    assert kept == MANY[: len(kept)]
-    assert len(kept) > 30_000 * share - 15_000
+    records = lines(pieces_read)
+    assert records == MANY[: len(records)]
+    assert len(records) > 30_000 * share - 15_000
 
 
 @pytest.mark.parametrize("pack", [PACKS[name] for name in ("bzip2", "snappy", "zip")])
@@ -274,8 +274,8 @@ def test_a_block_that_announces_gigabytes_is_not_read() -> None:
         pieces_read[-1].text
         == "snappy: a block has 2,147,483,648 bytes, more than the 67,108,864 that are read at once"
     )
-    more = raw + (100).to_bytes(4, "big") + raw[4:]
-    assert "more than the 100 that are announced" in read(more)[-1].text
+    longer = raw + (100).to_bytes(4, "big") + raw[4:]
+    assert "more than the 100 that are announced" in read(longer)[-1].text
 
 
 def test_a_zip_of_more_members_than_are_read_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,8 +299,8 @@ def test_libraries_are_imported_where_such_an_object_is_read() -> None:
 def test_every_format_says_what_is_read_of_it_and_is_told_before_text(form: Format) -> None:
     """In the words of the documentation; unsupported formats have a remedy."""
     is_read = form.unpack or form.rows or form in {ZIP, FORMATS[-1]}
-    assert bool(form.reads) == bool(form.damaged) == bool(is_read)
-    assert form.told_by
+    assert bool(form.reads) == bool(form.damage_result) == bool(is_read)
+    assert form.signature
     assert is_read or form.remedy
 
 

@@ -34,9 +34,9 @@ def read(raw: bytes, limits: Limits = DEFAULT_LIMITS, name: str = "a.parquet") -
     return list(pieces(name, io.BytesIO(raw), limits))
 
 
-def rows(found: list[Piece]) -> list[Any]:
+def rows(pieces: list[Piece]) -> list[Any]:
     """Return the rows that were read."""
-    return [json.loads(line) for piece in found for line in piece.data.splitlines()]
+    return [json.loads(line) for piece in pieces for line in piece.data.splitlines()]
 
 
 TEXT = "x" * MIB
@@ -64,11 +64,11 @@ def test_a_few_kilobytes_that_are_gigabytes_of_text_are_read_up_to_the_limit(raw
     """A few rows at a time; the last row says why there are no more."""
     pieces_read = read(raw, Limits(object_bytes=20 * MIB, task_bytes=64 * MIB))
     assert len(raw) < 5 * MIB
-    *others, last = pieces_read
-    assert {piece.reason for piece in others} == {None}
-    assert last.reason is UNREADABLE
-    assert last.text.startswith("parquet: its rows are more than 20,971,520 bytes of JSON")
-    assert "object_limit_bytes" in last.text
+    *first_pieces, last_piece = pieces_read
+    assert {piece.reason for piece in first_pieces} == {None}
+    assert last_piece.reason is UNREADABLE
+    assert last_piece.text.startswith("parquet: its rows are more than 20,971,520 bytes of JSON")
+    assert "object_limit_bytes" in last_piece.text
     assert max(len(piece.data) for piece in pieces_read) <= 5 * MIB
     numbers = [row["n"] for row in rows(pieces_read)]
     assert 10 < len(numbers) < 20
@@ -168,15 +168,15 @@ def test_numbers_that_json_lacks_are_texts_at_any_depth(kind: Any, column: pl.Se
     """The others stay numbers, and a text or a null what it is."""
     dtype = str(column.dtype)
     assert "Float64" in dtype
-    beside = pl.Series(["NaN", None, "inf", "x", "-inf"][: len(column)])
-    frame = pl.DataFrame({"beside": beside, "column": column}).with_columns(
+    texts = pl.Series(["NaN", None, "inf", "x", "-inf"][: len(column)])
+    frame = pl.DataFrame({"beside": texts, "column": column}).with_columns(
         pl.col("column").cast(narrowed(column.dtype, kind))
     )
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
-    found = rows(read(buffer.getvalue()))
-    assert [row["column"] for row in found] == expected
-    assert [row["beside"] for row in found] == beside.to_list()
+    records = rows(read(buffer.getvalue()))
+    assert [row["column"] for row in records] == expected
+    assert [row["beside"] for row in records] == texts.to_list()
 
 
 def narrowed(dtype: Any, kind: Any) -> Any:
@@ -194,19 +194,21 @@ VALUES = [Decimal("1.10"), b"\xff", datetime(2025, 6, 2, 12), "text", 2**63 - 1,
 FORMS = ["1.10", "/w==", "2025-06-02T12:00:00+00:00", "text", 2**63 - 1, 0.1]
 
 
-@pytest.mark.parametrize("beside", [0.5, nan])
+@pytest.mark.parametrize("column_beside", [0.5, nan])
 @pytest.mark.parametrize(("value", "form"), zip(VALUES, FORMS, strict=True))
-def test_what_json_has_no_form_for_keeps_the_usual_one_at_any_depth(value: Any, form: Any, beside: float) -> None:
+def test_what_json_has_no_form_for_keeps_the_usual_one_at_any_depth(
+    value: Any, form: Any, column_beside: float
+) -> None:
     """Also in a row with a number that is none."""
     kind = pa.scalar(value).type
     deep = pa.array(
         [{"in": [{"k": [value], "map": [("key", value)]}]}],
         pa.struct({"in": pa.list_(pa.struct({"k": pa.list_(kind), "map": pa.map_(pa.string(), kind)}))}),
     )
-    (row,) = rows(read(stored({"value": pa.array([value], kind), "deep": deep, "beside": [beside]})))
+    (row,) = rows(read(stored({"value": pa.array([value], kind), "deep": deep, "beside": [column_beside]})))
     assert row["value"] == form
     assert row["deep"] == {"in": [{"k": [form], "map": {"key": form}}]}
-    assert row["beside"] == (0.5 if beside == 0.5 else "NaN")
+    assert row["beside"] == (0.5 if column_beside == 0.5 else "NaN")
 
 
 def test_a_number_that_is_none_is_rescued_as_its_text(world: World) -> None:

@@ -55,7 +55,7 @@ def test_no_record_is_cut(records: list[object], between: str, piece_bytes: int,
     texts = [json.dumps(record, ensure_ascii=False) for record in records]
     pieces_read = list(cut(in_parts(between.join(texts).encode(), part), piece_bytes))
     assert {piece.reason for piece in pieces_read} <= {None}
-    read = [one for piece in pieces_read for one in concatenated(piece.data.decode())]
+    read = [each for piece in pieces_read for each in concatenated(piece.data.decode())]
     assert read == records
 
 
@@ -154,11 +154,11 @@ def test_no_more_of_an_object_is_unpacked_than_may_be(pack: object) -> None:
     """What was unpacked before is kept, and a row says how to read the rest."""
     raw = pack(LINES for _ in range(8))  # type: ignore[operator]
     pieces_read = list(pieces("a", BytesIO(raw), LIMITS))
-    *others, last = pieces_read
-    assert {piece.reason for piece in others} <= {None}
-    assert last.reason is UNREADABLE
-    assert last.text.startswith("it decompresses to more than 3,145,728 bytes")
-    assert "object_limit_bytes" in last.text
+    *first_pieces, last_piece = pieces_read
+    assert {piece.reason for piece in first_pieces} <= {None}
+    assert last_piece.reason is UNREADABLE
+    assert last_piece.text.startswith("it decompresses to more than 3,145,728 bytes")
+    assert "object_limit_bytes" in last_piece.text
     data = b"".join(piece.data for piece in pieces_read)
     assert data == LINE * (3 * MIB // len(LINE))
 

@@ -92,9 +92,9 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     world = World(tmp_path_factory.mktemp("built"))
     for day in (MONDAY, TUESDAY):
         accounts = [event(f"{'mt'[day == TUESDAY]}{number}", day) for number in range(5)]
-        others = [event(f"x{day}{number}", day, name="beta:new") for number in range(3)]
-        world.deliver(day, "a", *accounts, *others, accounts[1], accounts[2], "{broken")
-        world.deliver(day, "b", event(f"late{day}"), others[1])
+        unregistered = [event(f"x{day}{number}", day, name="beta:new") for number in range(3)]
+        world.deliver(day, "a", *accounts, *unregistered, accounts[1], accounts[2], "{broken")
+        world.deliver(day, "b", event(f"late{day}"), unregistered[1])
     world.build(MONDAY, TUESDAY)
     return world
 
@@ -138,9 +138,9 @@ def test_an_altered_day_is_built_whole_while_the_stream_goes_on(
 def test_what_is_not_altered_grows_beside_what_is(built: World) -> None:
     """The files of the other tables stay."""
     other = built.lake.unregistered_events
-    before = {file.path for file in other.snapshot().files([MONDAY])}
+    old_paths = {file.path for file in other.snapshot().files([MONDAY])}
     delete_a_row(built.event_table("account_created"))
     built.deliver(WEDNESDAY, "c", event("m9"), event("x9", name="beta:new"))
     built.build(MONDAY, TUESDAY, WEDNESDAY)
-    assert before < {file.path for file in other.snapshot().files([MONDAY])}
+    assert old_paths < {file.path for file in other.snapshot().files([MONDAY])}
     assert {"m1", "m9"} <= set(built.events("account_created")["event_uuid"])

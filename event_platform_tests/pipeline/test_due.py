@@ -15,7 +15,7 @@ from event_platform.lake.listing import LakeListing
 from event_platform.lake.tables import Table
 from event_platform.pipeline.due import due_created_dates
 from event_platform.pipeline.due_arrivals import due_arrival_dates
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.typing.step import UNREGISTERED
 from event_platform_tests.support.comparison import contents
@@ -24,8 +24,8 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 
 def due(world: World) -> list[date]:
     """Return the created_dates that are due, of all tables or of one."""
-    found = due_created_dates(world.lake, world.catalog)
-    return sorted({*found.days, *found.backfills.days})
+    due_dates = due_created_dates(world.lake, world.catalog)
+    return sorted({*due_dates.days, *due_dates.backfills.days})
 
 
 def test_nothing_is_due_in_an_empty_lake(world: World) -> None:
@@ -47,27 +47,27 @@ def test_files_that_come_after_the_listing_are_not_missing(world: World, monkeyp
         return listed
 
     monkeypatch.setattr(Lake, "list_files", list_early)
-    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).every
+    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).all_days
 
 
 def test_files_that_come_while_they_are_listed_are_not_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run may commit after the log was listed and before the files are: folders have no order."""
     world.deliver(MONDAY, "a", event("u1"))
     world.build(MONDAY)
-    walk, table, seen = os.walk, Path(world.lake.deduplicated_events.uri), list[str]()
+    walk, table, listed_folders = os.walk, Path(world.lake.deduplicated_events.uri), list[str]()
 
     def backwards(root: Path, onerror: Any) -> Iterator[tuple[str, list[str], list[str]]]:
         for path, folders, names in walk(str(root), onerror=onerror):
             folders.sort(reverse=True)
             yield path, folders, names
-            if Path(path).parent == table and not seen:
-                seen.append(path)
+            if Path(path).parent == table and not listed_folders:
+                listed_folders.append(path)
                 world.deliver(MONDAY, "b", event("u2"))
                 world.build(MONDAY)
 
     monkeypatch.setattr(os, "walk", backwards)
-    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).every
-    assert seen
+    assert not due_created_dates(world.lake, world.catalog, look_for_files=True).all_days
+    assert listed_folders
 
 
 def test_the_created_dates_of_new_records_are_due_until_they_are_built(world: World) -> None:
@@ -112,13 +112,13 @@ def test_a_day_is_due_until_every_event_table_has_it(world: World, key: str) -> 
     world.deduplicate(MONDAY)
     world.type(MONDAY, keys=[each for each in [*world.catalog.by_key, UNREGISTERED] if each != key])
     world.report(MONDAY)
-    found = due_created_dates(world.lake, world.catalog)
-    assert found.every == {MONDAY}
+    due_dates = due_created_dates(world.lake, world.catalog)
+    assert due_dates.all_days == {MONDAY}
     # A table that never had the day is due by itself, as that of a type that the catalog has since.
-    assert found.days == [MONDAY] * (key != "lesson_started")
+    assert due_dates.days == [MONDAY] * (key != "lesson_started")
     world.type(MONDAY, keys=[key])
-    found = due_created_dates(world.lake, world.catalog)
-    assert (found.days, found.backfills.due) == ([], {})
+    due_dates = due_created_dates(world.lake, world.catalog)
+    assert (due_dates.days, due_dates.backfills.due) == ([], {})
 
 
 def test_a_day_is_due_when_it_was_deduplicated_again_but_not_typed(world: World) -> None:
@@ -138,9 +138,9 @@ def test_a_type_that_the_catalog_gains_makes_its_days_due(world: World) -> None:
     world.build(MONDAY, TUESDAY)
     schema = {"title": "beta:clicked", "type": "object", "properties": {"button": {"type": "string"}}}
     write_catalog(world.root / "catalog", {"beta_clicked": schema})
-    found = due_created_dates(world.lake, world.catalog)
-    assert (found.days, found.reports) == ([], {})
-    assert {table: sorted(days) for table, days in found.backfills.due.items()} == {
+    due_dates = due_created_dates(world.lake, world.catalog)
+    assert (due_dates.days, due_dates.reports) == ([], {})
+    assert {table: sorted(days) for table, days in due_dates.backfills.due.items()} == {
         "events/beta_clicked": [MONDAY, TUESDAY],
         "unregistered_events": [MONDAY, TUESDAY],
     }
@@ -157,7 +157,7 @@ def test_corrupt_events_are_due_until_they_are_written(world: World) -> None:
     assert due_arrival_dates(world.lake) == []
     world.deliver(TUESDAY, "b", "{broken")
     with world.pipeline() as context:
-        load(context, Loading(world.landing, world.catalog.envelope, world.start_date), [TUESDAY], 7)
+        load(context, ObjectSource(world.landing, world.catalog.envelope, world.start_date), [TUESDAY], 7)
     assert due_arrival_dates(world.lake) == [TUESDAY]
 
 
@@ -176,11 +176,11 @@ def test_a_day_whose_rows_somebody_deleted_is_due(world: World, table: Callable[
     world.build(MONDAY, TUESDAY)
     before = contents(world.lake, world.catalog)
     DeltaTable(table(world).uri).delete("created_date = '2025-06-02'")
-    found = due_created_dates(world.lake, world.catalog)
-    assert (found.days, found.stale) == ([MONDAY], frozenset())
-    (warning,) = found.warnings
+    due_dates = due_created_dates(world.lake, world.catalog)
+    assert (due_dates.days, due_dates.stale) == ([MONDAY], frozenset())
+    (warning,) = due_dates.warnings
     assert warning.startswith("the rows of 1 created date are not those that were written, such as 2025-06-02 (")
-    world.build(*found.days)
+    world.build(*due_dates.days)
     assert contents(world.lake, world.catalog) == before
     assert due_created_dates(world.lake, world.catalog).warnings == []
 

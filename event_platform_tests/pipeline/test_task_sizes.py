@@ -59,48 +59,50 @@ def test_a_search_in_parts_finds_what_one_search_does(world: World) -> None:
     world.sizing = Sizing(objects_per_batch=1)
     world.load(MONDAY, TUESDAY)
     files, lake, days = world.lake.raw_events.snapshot().files(), world.lake, [MONDAY]
-    own, others = files[:3], files[3:]
-    whole = duplicates.shared_keys(lake, days, own, others)
+    files_of_dates, other_files = files[:3], files[3:]
+    whole = duplicates.shared_keys(lake, days, files_of_dates, other_files)
     numbered = dict(enumerate(files))
     with lake.storage.scratch() as folder:
         addresses = [
             duplicates.spread_keys(lake, f"{folder}/{number}", days, {number: file}, 4)
             for number, file in numbered.items()
         ]
-        parts = [duplicates.shared_in_part(lake, addresses, part, 4) for part in range(4)]
-    found = duplicates.shared_of(parts, numbered, others)
+        parts = [duplicates.shared_keys_in_range(lake, addresses, part, 4) for part in range(4)]
+    shared_in_parts = duplicates.shared_of(parts, numbered, other_files)
     assert len(whole.keys) > 1
-    assert sorted(found.keys_in(files)) == sorted(whole.keys)
-    assert {file.path for file in found.others} <= {file.path for file in whole.others}
-    assert sum(len(part) for part in parts) == sum(len(found.keys_in([file])) for file in files)
+    assert sorted(shared_in_parts.keys_in(files)) == sorted(whole.keys)
+    assert {file.path for file in shared_in_parts.other_files} <= {file.path for file in whole.other_files}
+    assert sum(len(part) for part in parts) == sum(len(shared_in_parts.keys_in([file])) for file in files)
     assert lake.storage.folders("_scratch") == []
 
 
 def test_a_task_is_sent_the_duplicates_of_its_own_objects(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is sent once: a day of any size makes no task larger."""
     deliver(world)
-    sent: list[pl.DataFrame] = []
+    duplicates_sent: list[pl.DataFrame] = []
 
-    def noting(lake: Lake, sizing: Sizing, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame) -> Split:
-        sent.append(duplicates)
+    def note_duplicates(
+        lake: Lake, sizing: Sizing, files: list[DataFile], dates: list[date], duplicates: pl.DataFrame
+    ) -> Split:
+        duplicates_sent.append(duplicates)
         return split_files(lake, sizing, files, dates, duplicates)
 
     world.sizing = Sizing(objects_per_batch=1, rows_per_split_batch=5)
-    monkeypatch.setattr(deduplicated_step, "split_files", noting)
+    monkeypatch.setattr(deduplicated_step, "split_files", note_duplicates)
     world.load(MONDAY, TUESDAY)
     reports = world.deduplicate(MONDAY, TUESDAY)
-    assert max(each["source_object"].n_unique() for each in sent) == 1
-    assert sum(each.height for each in sent) == sum(report.kinds.total() for report in reports.values())
+    assert max(each["source_object"].n_unique() for each in duplicates_sent) == 1
+    assert sum(each.height for each in duplicates_sent) == sum(report.kinds.total() for report in reports.values())
 
 
-@pytest.mark.parametrize(("names", "units"), [(10, 1), (100, 10), (2_000, 100), (20_000, 1_000)])
-def test_tasks_of_typing_are_larger_where_there_are_enough_of_them(names: int, units: int) -> None:
+@pytest.mark.parametrize(("names", "tasks"), [(10, 1), (100, 10), (2_000, 100), (20_000, 1_000)])
+def test_tasks_of_typing_are_larger_where_there_are_enough_of_them(names: int, tasks: int) -> None:
     """Of names with 10,000 events each, a task takes ten, or twenty where there are twenty such tasks."""
     file = DataFile("f", "f", MONDAY, 0, 0, 0, {"source_object": "a"}, {}, {})
     counts = pl.DataFrame({"event_name": [f"n{n:05}" for n in range(names)], "rows": 10_000, "uri": "f"})
-    found = typed.plan([file], counts, set(counts["event_name"]), Sizing())
-    assert len(found) == units
-    assert sum(unit.rows for unit in found) == names * 10_000
+    units = typed.plan([file], counts, set(counts["event_name"]), Sizing())
+    assert len(units) == tasks
+    assert sum(unit.rows for unit in units) == names * 10_000
 
 
 def test_a_plan_looks_at_each_name_once() -> None:
@@ -127,8 +129,8 @@ def test_a_plan_of_several_days_and_files_has_every_event_once() -> None:
     rows = [("a", "f", 3), ("a", "g", 3), ("b", "g", 2), ("c", "f", 15), ("c", "g", 15), ("d", "f", 9), ("a", "h", 1)]
     counts = pl.DataFrame([*rows, ("other", "f", 99)], schema=["event_name", "uri", "rows"], orient="row")
     units = typed.plan(files, counts, {"a", "b", "c", "d"}, sizing)
-    found = [(unit.created_date, sorted(unit.names), [(file.uri, file.rows) for file in unit.files]) for unit in units]
-    assert found == [
+    plan = [(unit.created_date, sorted(unit.names), [(file.uri, file.rows) for file in unit.files]) for unit in units]
+    assert plan == [
         (MONDAY, ["a", "b"], [("f", 3), ("g", 5)]),
         (MONDAY, ["c"], [("f", 15)]),
         (MONDAY, ["c"], [("g", 15)]),
@@ -141,18 +143,18 @@ def test_any_number_of_unregistered_names_is_one_file_that_is_written_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not a piece for each: in the order of names and time."""
-    written: list[int] = []
+    heights: list[int] = []
     write = FileWriter.write
 
-    def noting(file: FileWriter, frame: pl.DataFrame) -> None:
-        written.append(frame.height)
+    def note_height(file: FileWriter, frame: pl.DataFrame) -> None:
+        heights.append(frame.height)
         write(file, frame)
 
     world.deliver(MONDAY, "a", *(event(f"u{number}", name=f"user:{number % 300}") for number in range(600)))
     world.load(MONDAY)
     world.deduplicate(MONDAY)
-    monkeypatch.setattr(FileWriter, "write", noting)
+    monkeypatch.setattr(FileWriter, "write", note_height)
     world.type(MONDAY)
-    assert written.count(600) == len(written) == 1
+    assert heights.count(600) == len(heights) == 1
     names = world.lake.unregistered_events.snapshot().scan([MONDAY]).select("event_name").collect().to_series()
     assert names.is_sorted()

@@ -22,6 +22,6 @@ def assert_one_wins(store: Store) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    found = store.read_tagged("x.json")
-    assert found is not None
-    assert [b"%d" % number for number in won] == [found[0]]
+    stored = store.read_tagged("x.json")
+    assert stored is not None
+    assert [b"%d" % number for number in won] == [stored[0]]

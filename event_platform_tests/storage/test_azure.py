@@ -66,8 +66,8 @@ def test_the_tables_on_azure_are_those_on_a_folder(world: World, container: str)
     landing.write("2025/06/02/12/a.gz", gzipped(ndjson(*records, "{broken")))
     world.deliver(TUESDAY, "b", event("u2", plan="free"), event("x1", TUESDAY, "beta:clicked"))
     landing.write("2025/06/03/12/b", ndjson(event("u2", plan="free"), event("x1", TUESDAY, "beta:clicked")))
-    here = {"EVENT_PLATFORM_LANDING": f"{container}/landing", "EVENT_PLATFORM_LAKE": f"{container}/lake"}
-    settings = {**variables(world), **here}
+    addresses = {"EVENT_PLATFORM_LANDING": f"{container}/landing", "EVENT_PLATFORM_LAKE": f"{container}/lake"}
+    settings = {**variables(world), **addresses}
     call_with(settings, "run")
     lake = open_lake(f"{container}/lake")
     version = lake.raw_events.snapshot().version
@@ -92,7 +92,7 @@ def test_objects_land_and_are_listed_and_read(container: str) -> None:
     of_monday = [each.name for each in landing.list_objects([MONDAY], omissions)]
     assert sorted(of_monday) == [*names[:2], *names[4:]]
     assert omissions.hidden == 1
-    assert [len(found) for _, found in landing.list_days([MONDAY, TUESDAY], Omissions())] == [2, 1]
+    assert [len(objects) for _, objects in landing.list_days([MONDAY, TUESDAY], Omissions())] == [2, 1]
     assert (landing.read(names[0]), landing.read_range(names[0], 8, 4)) == (b"0123456789", b"89")
     with pytest.raises(UnreadableError, match=r"in/here/gone: BlobNotFound: .* it is gone"):
         landing.read("gone")
@@ -101,11 +101,11 @@ def test_objects_land_and_are_listed_and_read(container: str) -> None:
 def test_doctor_looks_at_what_every_store_has(world: World, container: str) -> None:
     """Listing, reading, writing, conditional puts, how objects land; nothing that only S3 has."""
     open_store(f"{container}/landing").write("2025/06/02/12/a", ndjson(event("u1")))
-    here = {"EVENT_PLATFORM_LANDING": f"{container}/landing", "EVENT_PLATFORM_LAKE": f"{container}/lake"}
-    found = {each.name: each for each in examine({**variables(world), **here})}
+    addresses = {"EVENT_PLATFORM_LANDING": f"{container}/landing", "EVENT_PLATFORM_LAKE": f"{container}/lake"}
+    results = {each.name: each for each in examine({**variables(world), **addresses})}
     for name in ("read landing", "landing layout", "landing names", "write lake", "conditional put"):
-        assert found[name].verdict is Verdict.GOOD, found[name]
-    assert not {"credentials", "landing", "lake"} & found.keys()
+        assert results[name].verdict is Verdict.GOOD, results[name]
+    assert not {"credentials", "landing", "lake"} & results.keys()
 
 
 def test_of_two_writers_one_wins(container: str) -> None:

@@ -149,9 +149,9 @@ def test_many_commits_of_others_are_read_from_their_checkpoint(table: Table, mon
     start_over()
     last = fill(table, 12)
     snapshot_cache.cache_snapshot(first, first.copy.tag if first.copy else None)
-    found = table.snapshot()
-    assert found.copy is not None
-    assert (found.version, found.rows_by_date(), len(found.copy.files)) == (13, last.rows_by_date(), 6)
+    snapshot = table.snapshot()
+    assert snapshot.copy is not None
+    assert (snapshot.version, snapshot.rows_by_date(), len(snapshot.copy.files)) == (13, last.rows_by_date(), 6)
 
 
 def test_writers_of_other_partitions_are_not_in_the_way_and_of_the_same_one_are(table: Table) -> None:
@@ -169,9 +169,9 @@ def test_writers_of_other_partitions_are_not_in_the_way_and_of_the_same_one_are(
 def test_a_writer_is_refused_where_another_one_has_changed_the_schema(table: Table) -> None:
     """Also of another partition: new columns of both would have one field id."""
     rebuild_numbers(table, (WEDNESDAY, [0]))
-    more = located(f"s3://{bucket_of(table)}/lake", pl.Schema({**SCHEMA, "x": pl.Int64()}))
-    second, first = table.snapshot_to_write(), more.snapshot_to_write()
-    append_files(more, write_numbers(more, MONDAY, 1), snapshot=first)
+    wider_table = located(f"s3://{bucket_of(table)}/lake", pl.Schema({**SCHEMA, "x": pl.Int64()}))
+    second, first = table.snapshot_to_write(), wider_table.snapshot_to_write()
+    append_files(wider_table, write_numbers(wider_table, MONDAY, 1), snapshot=first)
     with pytest.raises(ConflictError, match="lesson_started"):
         append_files(table, write_numbers(table, TUESDAY, 2), snapshot=second)
     assert numbers(table) == {MONDAY: [1], WEDNESDAY: [0]}
@@ -202,9 +202,9 @@ def test_a_conflict_with_itself_is_none(table: Table, proxy: FaultyS3) -> None:
         Rule("PUT", commit_name(2), LOST_ANSWER),
         Rule("GET", commit_name(2), "NoSuchKey"),
     )
-    written = TableCommit(mine).rebuild([MONDAY], [added], {MONDAY: 7}).commit()
+    commit_results = TableCommit(mine).rebuild([MONDAY], [added], {MONDAY: 7}).commit()
     assert proxy.faults() == 2
-    assert written[MONDAY].version == 2
+    assert commit_results[MONDAY].version == 2
     assert numbers(table) == {MONDAY: [1], WEDNESDAY: [0]}
 
 
@@ -232,17 +232,17 @@ def test_a_checkpoint_that_cannot_be_put_is_left_to_the_next_one(table: Table, p
     assert table.snapshot().version == as_others_see_it(table).version() == 9
     fill(table, 10)
     start_over()
-    found = table.snapshot()
-    assert found.copy is not None
-    assert (found.version, found.copy.first) == (19, 19)
+    snapshot = table.snapshot()
+    assert snapshot.copy is not None
+    assert (snapshot.version, snapshot.copy.first) == (19, 19)
 
 
-@pytest.mark.parametrize("known", ["read a minute ago", "kept by another process"])
+@pytest.mark.parametrize("cached_state", ["read a minute ago", "kept by another process"])
 def test_a_table_in_the_place_of_another_one_is_opened(
-    table: Table, known: str, monkeypatch: pytest.MonkeyPatch
+    table: Table, cached_state: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also an older state of it, and where it is gone."""
-    if known == "read a minute ago":
+    if cached_state == "read a minute ago":
         monkeypatch.setattr(snapshot_cache, "_RECENT", 0)
     else:
         monkeypatch.setattr(snapshot_cache, "_CACHE", _Forgetful())
@@ -264,9 +264,9 @@ def test_a_log_that_cannot_be_copied_is_read_by_delta_rs(table: Table) -> None:
     start_over()
     name, hint = f"{LOG}/{9:020}.checkpoint", f"{LOG}/_last_checkpoint"
     whole = client().get_object(Bucket=bucket_of(table), Key=f"{name}.parquet")["Body"].read()
-    said = json.loads(client().get_object(Bucket=bucket_of(table), Key=hint)["Body"].read())
+    hint_content = json.loads(client().get_object(Bucket=bucket_of(table), Key=hint)["Body"].read())
     client().put_object(Bucket=bucket_of(table), Key=f"{name}.{1:010}.{1:010}.parquet", Body=whole)
-    client().put_object(Bucket=bucket_of(table), Key=hint, Body=json.dumps({**said, "parts": 1}).encode())
+    client().put_object(Bucket=bucket_of(table), Key=hint, Body=json.dumps({**hint_content, "parts": 1}).encode())
     for key in (f"{name}.parquet", *(f"{LOG}/{commit_name(version)}" for version in range(9))):
         client().delete_object(Bucket=bucket_of(table), Key=key)
     snapshot = table.snapshot()
@@ -304,26 +304,26 @@ def test_a_process_begins_with_what_another_one_has_kept(table: Table, proxy: Fa
     assert log_requests(proxy) == [f"GET {commit_name(5)}"]
 
 
-def spoil(kept: Path, how: str) -> None:
+def spoil(path: Path, damage: str) -> None:
     """Do to what a process has kept what may happen to it."""
-    file = next(each for each in kept.iterdir() if not each.suffix)
+    file = next(each for each in path.iterdir() if not each.suffix)
     whole = file.read_bytes()
-    if how == "torn":
+    if damage == "torn":
         file.write_bytes(whole[: len(whole) // 2])
-    elif how == "altered":
+    elif damage == "altered":
         file.write_bytes(whole[:-3] + b"xyz")
-    elif how == "writable by others":
-        kept.chmod(0o777)
+    elif damage == "writable by others":
+        path.chmod(0o777)
     else:
-        shutil.rmtree(kept)
-        kept.write_bytes(b"")
+        shutil.rmtree(path)
+        path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("how", ["torn", "altered", "writable by others", "no folder"])
-def test_what_is_kept_is_used_as_it_was_written_or_not_at_all(table: Table, proxy: FaultyS3, how: str) -> None:
+@pytest.mark.parametrize("damage", ["torn", "altered", "writable by others", "no folder"])
+def test_what_is_kept_is_used_as_it_was_written_or_not_at_all(table: Table, proxy: FaultyS3, damage: str) -> None:
     """The log is copied then."""
     before = fill(table, 1)
-    spoil(Path.home() / ".cache" / "event-platform" / "logs", how)
+    spoil(Path.home() / ".cache" / "event-platform" / "logs", damage)
     snapshot_cache._CACHE.clear()
     proxy.set()
     assert table.snapshot().rows_by_date() == before.rows_by_date()
@@ -372,23 +372,25 @@ def test_a_listing_shows_which_tables_have_not_moved_on(table: Table, proxy: Fau
     assert {path.rpartition(".")[2] for path in listed.sizes} == {"json", "parquet"}
 
 
-@pytest.mark.parametrize("kept", ["nothing", "an older version", "another log"])
-def test_a_table_that_has_moved_on_since_it_was_kept_is_opened_as_it_is(table: Table, world: World, kept: str) -> None:
+@pytest.mark.parametrize("cached_state", ["nothing", "an older version", "another log"])
+def test_a_table_that_has_moved_on_since_it_was_kept_is_opened_as_it_is(
+    table: Table, world: World, cached_state: str
+) -> None:
     """Whatever a listing shows of it."""
     fill(table, 1)
-    seen = dict(snapshot_cache._CACHE)
+    cached_snapshots = dict(snapshot_cache._CACHE)
     fill(table, 2)
     snapshot_cache._CACHE.clear()
-    if kept == "nothing":
+    if cached_state == "nothing":
         start_over()
-    elif kept == "an older version":
-        snapshot_cache._CACHE.update(seen)
+    elif cached_state == "an older version":
+        snapshot_cache._CACHE.update(cached_snapshots)
     else:
         table.storage.store.remove_folder(f"{table.name}/")
         snapshot_cache._CACHE.clear()
         start_over()
         fill(table, 1)
-        snapshot_cache._CACHE.update(seen)
+        snapshot_cache._CACHE.update(cached_snapshots)
     lake = PinnedLake(table.storage)
     lake.list_files(world.catalog.event_types)
     assert lake.platform_table(table.spec).snapshot().rows_by_date() == numbers_of_days(table)
@@ -396,15 +398,15 @@ def test_a_table_that_has_moved_on_since_it_was_kept_is_opened_as_it_is(table: T
 
 def numbers_of_days(table: Table) -> dict[date, int]:
     """Return how many rows each day has, as an analyst would count them."""
-    return {day: len(found) for day, found in numbers(table).items()}
+    return {day: len(values) for day, values in numbers(table).items()}
 
 
 def test_a_commit_on_top_of_what_was_seen_before_another_one_meets_a_conflict_once(table: Table) -> None:
     """Nothing of the other one is overwritten, and the next try is on top of it."""
     fill(table, 1)
-    seen = dict(snapshot_cache._CACHE)
+    cached_snapshots = dict(snapshot_cache._CACHE)
     fill(table, 2)
-    snapshot_cache._CACHE.update(seen)  # the second commit was another process's
+    snapshot_cache._CACHE.update(cached_snapshots)  # the second commit was another process's
     target = table.snapshot_to_write(may_be_recent=True)
     assert target.rows_by_date() == {MONDAY: 1}
     changes = TableCommit(target).rebuild([TUESDAY], [write_numbers(table, TUESDAY, 3)], {TUESDAY: 9})
@@ -424,8 +426,8 @@ def test_without_a_temporary_folder_delta_rs_reads_the_log_and_a_commit_says_why
     with pytest.raises(TableStorageError, match=f"{table.uri}: the commit failed: .*No such file or directory"):
         changes.commit()
     snapshot_cache._CACHE.clear()
-    found = table.snapshot()
-    assert (found.copy, found.version) == (None, 1)
+    snapshot = table.snapshot()
+    assert (snapshot.copy, snapshot.version) == (None, 1)
     append_files(table, added)
     assert numbers(table) == {MONDAY: [0], TUESDAY: [1]}
 
@@ -446,8 +448,8 @@ def test_folders_that_killed_processes_have_left_are_removed_a_day_later(
 
 def test_a_file_that_is_gone_is_found_by_one_listing_of_all_tables(table: Table, proxy: FaultyS3) -> None:
     """As by one of each partition, where there are more of these than pages in the listing."""
-    (gone, *_) = fill(table, 3).files()
-    client().delete_object(Bucket=bucket_of(table), Key=gone.uri.partition(f"{bucket_of(table)}/")[2])
+    (missing_file, *_) = fill(table, 3).files()
+    client().delete_object(Bucket=bucket_of(table), Key=missing_file.uri.partition(f"{bucket_of(table)}/")[2])
     proxy.set()
     snapshot = table.snapshot()
     assert listed_if_cheaper([snapshot], 0) is None

@@ -104,15 +104,15 @@ def test_no_credential_is_shown_in_output_logs_or_records(landed: World, bucket:
     good = {**settings(on_s3(landed, bucket), landed), "DAGSTER_HOME": str(home)}
     bad = {**good, "EVENT_PLATFORM_LAKE": "s3://no-such-bucket-anywhere/lake"}
     shown = finish(start(good, "run")) + call_with(good, "status", "--json")
-    output, _ = start(bad, "run").communicate(timeout=300)
-    for told in (output, *(call_with(bad, *command, code=2) for command in _READERS)):
-        assert "s3://no-such-bucket-anywhere/lake" in told
-        shown += told
-    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
-    assert b"ASSET_MATERIALIZATION" in kept
+    failed_run, _ = start(bad, "run").communicate(timeout=300)
+    for output in (failed_run, *(call_with(bad, *command, code=2) for command in _READERS)):
+        assert "s3://no-such-bucket-anywhere/lake" in output
+        shown += output
+    stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert b"ASSET_MATERIALIZATION" in stored
     for secret in SECRETS:
         assert secret not in shown
-        assert secret.encode() not in kept
+        assert secret.encode() not in stored
 
 
 def test_no_credential_is_in_the_repr_of_anything(landed: World, bucket: str) -> None:
@@ -131,6 +131,6 @@ def test_no_credential_is_in_the_repr_of_anything(landed: World, bucket: str) ->
     missing = open_landing("s3://no-such-bucket-anywhere/x")
     with pytest.raises(EventPlatformError) as failure:
         list(missing.list_objects([MONDAY]))
-    shown = "".join(repr(thing) + str(thing) for thing in [*things, failure.value])
+    shown = "".join(repr(item) + str(item) for item in [*things, failure.value])
     for secret in SECRETS:
         assert secret not in shown

@@ -68,14 +68,16 @@ def environment(careless: str, world: World, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "S3RVER")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S3RVER")
     put("events", f"landing/{MONDAY:%Y/%m/%d}/12/a", ndjson(event("u1")))
-    here = world.environment
-    return Environment(EnvironmentName.DEV, "s3://events/landing", "s3://events/lake", here.catalog, here.start_date)
+    variables = world.environment
+    return Environment(
+        EnvironmentName.DEV, "s3://events/landing", "s3://events/lake", variables.catalog, variables.start_date
+    )
 
 
-def written() -> list[str]:
+def written_names() -> list[str]:
     """Return what is in the lake and beside it, but for what the look at the store has left."""
-    found = client().list_objects_v2(Bucket="events").get("Contents", [])
-    keys = [each["Key"] for each in found if not each["Key"].startswith("landing/")]
+    objects = client().list_objects_v2(Bucket="events").get("Contents", [])
+    keys = [each["Key"] for each in objects if not each["Key"].startswith("landing/")]
     return [key for key in keys if not key.endswith("/_conditional_put")]
 
 
@@ -90,14 +92,14 @@ def test_a_command_refuses_it(environment: Environment, world: World, command: t
     """With exit code 2, as for any setting that cannot be used."""
     output = call_with(settings(environment, world), *command, code=2)
     assert "s3://events/lake: the store ignores If-None-Match" in output
-    assert written() == []
+    assert written_names() == []
 
 
 def test_a_consumer_refuses_it(environment: Environment, world: World) -> None:
     """For its checkpoints: two consumers would take each other's place unseen."""
     output = call_with(settings(environment, world), "consume", "no-matter-which", code=2)
     assert "s3://events/landing-checkpoints/_conditional_put: the store ignores If-None-Match" in output
-    assert written() == []
+    assert written_names() == []
 
 
 def test_a_run_of_dagster_refuses_it(environment: Environment) -> None:
@@ -111,7 +113,7 @@ def test_a_run_of_dagster_refuses_it(environment: Environment) -> None:
             instance=dg.DagsterInstance.ephemeral(),
             tags={f"dagster/asset_partition_range_{end}": "2025-06-02" for end in ("start", "end")},
         )
-    assert written() == []
+    assert written_names() == []
 
 
 @pytest.mark.parametrize("name", ["landing_sensor", "changed_dates_sensor"])
@@ -119,11 +121,11 @@ def test_the_sensors_refuse_it(environment: Environment, name: str) -> None:
     """Their ticks fail and say so, before a run is asked for."""
     definitions = build_definitions(environment, load_catalog(environment.catalog))
     sensor, resources = definitions.resolve_sensor_def(name), build_resources(environment)
-    asked = {key: resources[key] for key in ("landing", "lake")}
+    used_resources = {key: resources[key] for key in ("landing", "lake")}
     with (
         pytest.raises(SettingError, match=REFUSED),
         dg.DagsterInstance.ephemeral() as instance,
-        dg.build_sensor_context(instance, resources=asked, definitions=definitions) as context,
+        dg.build_sensor_context(instance, resources=used_resources, definitions=definitions) as context,
     ):
         sensor.evaluate_tick(context)
-    assert written() == []
+    assert written_names() == []

@@ -87,7 +87,7 @@ def faulty(proxy: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> FaultyS3:
 
 
 @pytest.fixture
-def there(faulty: FaultyS3, tmp_path: Path) -> BucketWorld:
+def bucket_world(faulty: FaultyS3, tmp_path: Path) -> BucketWorld:
     """A world in a bucket behind the proxy."""
     return BucketWorld(tmp_path, bucket=new_bucket())
 
@@ -110,11 +110,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
 
 
-def expected(there: BucketWorld) -> World:
+def expected(bucket_world: BucketWorld) -> World:
     """Return the same world in a folder, built."""
-    here = World(there.root)
-    here.build(MONDAY, TUESDAY)
-    return here
+    world = World(bucket_world.root)
+    world.build(MONDAY, TUESDAY)
+    return world
 
 
 def land_some(world: World) -> None:
@@ -124,29 +124,31 @@ def land_some(world: World) -> None:
     world.deliver(TUESDAY, "a", event("u2", plan="free"), event("u60", TUESDAY), event("x1", name="beta:clicked"))
 
 
-def test_what_fails_for_a_while_is_tried_again(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_what_fails_for_a_while_is_tried_again(bucket_world: BucketWorld, faulty: FaultyS3) -> None:
     """Of each kind of request the first three: listings, objects, logs, files, commits. Each row is there once."""
-    land_some(there)
+    land_some(bucket_world)
     paths = ["list-type=2.*landing", "landing/.*/a.gz", "landing/.*/b", "list-type=2.*_delta_log", LOG, DATA]
     rules = [Rule("GET", path, fault) for path in paths for fault in ("SlowDown", RESET, TRUNCATED)]
     rules += [Rule("PUT", path, fault) for path in (LOG, DATA) for fault in ("InternalError", RESET, LOST_ANSWER)]
     faulty.set(*rules)
-    there.build(MONDAY, TUESDAY)
+    bucket_world.build(MONDAY, TUESDAY)
     assert faulty.faults() == len(rules)
-    assert contents(there.lake, there.catalog, without=WITHOUT) == contents(
-        expected(there).lake, there.catalog, without=WITHOUT
+    assert contents(bucket_world.lake, bucket_world.catalog, without=WITHOUT) == contents(
+        expected(bucket_world).lake, bucket_world.catalog, without=WITHOUT
     )
 
 
 @pytest.mark.parametrize("fault", [RESET, LOST_ANSWER, "InternalError"])
-def test_a_commit_is_made_once_whatever_becomes_of_its_answer(there: BucketWorld, faulty: FaultyS3, fault: str) -> None:
+def test_a_commit_is_made_once_whatever_becomes_of_its_answer(
+    bucket_world: BucketWorld, faulty: FaultyS3, fault: str
+) -> None:
     """It is looked up if the answer was lost, and repeated if it is missing."""
-    land_some(there)
-    there.lake.raw_events.snapshot_to_write()
+    land_some(bucket_world)
+    bucket_world.lake.raw_events.snapshot_to_write()
     faulty.set(Rule("PUT", r"raw_events/_delta_log/0{19}1.json", fault))
-    there.load(MONDAY)
+    bucket_world.load(MONDAY)
     assert faulty.faults() == 1
-    snapshot = there.lake.raw_events.snapshot()
+    snapshot = bucket_world.lake.raw_events.snapshot()
     assert (snapshot.version, snapshot.scan().collect().height) == (1, 53)
 
 
@@ -176,7 +178,7 @@ UNREACHABLE = r" Tried 2 times; check the network .* AWS_ENDPOINT_URL"
 
 
 @pytest.mark.parametrize(
-    ("fault", "told", "transient"),
+    ("fault", "message", "transient"),
     [
         ("SlowDown", SLOW, True),
         ("InternalError", "InternalError: We encountered", True),
@@ -191,7 +193,7 @@ UNREACHABLE = r" Tried 2 times; check the network .* AWS_ENDPOINT_URL"
 )
 @pytest.mark.usefixtures("impatient")
 def test_what_fails_for_good_says_where_and_what_to_do(
-    loaded: BucketWorld, faulty: FaultyS3, fault: str, told: str, *, transient: bool
+    loaded: BucketWorld, faulty: FaultyS3, fault: str, message: str, *, transient: bool
 ) -> None:
     """Whichever library meets it: on listing, reading, opening a table, reading its rows, and on a commit."""
     landing, lake, bucket = loaded.landing, loaded.lake, f"s3://{loaded.bucket}"
@@ -206,7 +208,7 @@ def test_what_fails_for_good_says_where_and_what_to_do(
         with pytest.raises(StorageError) as raised, translate_errors():
             yield
         text = str(raised.value)
-        assert re.match(rf"{bucket}/{where}.*{told}", text), text
+        assert re.match(rf"{bucket}/{where}.*{message}", text), text
         assert raised.value.transient is transient
         assert not any(secret in text for secret in (SECRET_KEY, SESSION_TOKEN, "<"))
 
@@ -228,93 +230,95 @@ def test_what_fails_for_good_says_where_and_what_to_do(
     assert lake.raw_events.snapshot().version == snapshot.version
 
 
-def test_a_bucket_in_another_region_is_read_from_there(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_a_bucket_in_another_region_is_read_from_there(bucket_world: BucketWorld, faulty: FaultyS3) -> None:
     """By landing, which goes where S3 points."""
-    land_some(there)
+    land_some(bucket_world)
     faulty.set(Rule("GET", "landing", "AuthorizationHeaderMalformed", region="us-west-2"))
-    assert len(list(there.landing.list_objects([MONDAY]))) == 2
+    assert len(list(bucket_world.landing.list_objects([MONDAY]))) == 2
     assert faulty.faults() == 1
 
 
-def test_access_denied_to_one_object_does_not_stop_the_others(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_access_denied_to_one_object_does_not_stop_the_others(bucket_world: BucketWorld, faulty: FaultyS3) -> None:
     """It is told by name, the run fails, the others are loaded and built; a later run takes it."""
-    land_some(there)
+    land_some(bucket_world)
     faulty.set(Rule("GET", "landing/2025/06/02/12/b$", "AccessDenied", times=None))
-    output = call_with(there.variables(), "run", code=1)
-    told = f"s3://{there.bucket}/landing/2025/06/02/12/b: AccessDenied: Access Denied. Grant s3:GetObject on "
-    assert f"{told}arn:aws:s3:::{there.bucket}/landing/2025/06/02/12/b" in " ".join(output.split())
+    output = call_with(bucket_world.variables(), "run", code=1)
+    message = f"s3://{bucket_world.bucket}/landing/2025/06/02/12/b: AccessDenied: Access Denied. Grant s3:GetObject on "
+    assert f"{message}arn:aws:s3:::{bucket_world.bucket}/landing/2025/06/02/12/b" in " ".join(output.split())
     assert "this one stays due" in output
-    rows = there.lake.deduplicated_events.snapshot().scan().collect()
+    rows = bucket_world.lake.deduplicated_events.snapshot().scan().collect()
     assert {"u1", "u2", "u60", "x1"} <= set(rows["event_uuid"])
     assert "l1" not in set(rows["event_uuid"])
-    due = deliveries(there.lake.raw_events.snapshot(), there.landing, None).due
+    due = deliveries(bucket_world.lake.raw_events.snapshot(), bucket_world.landing, None).due
     assert [landed.name for landed in due] == ["2025/06/02/12/b"]
     faulty.set()
-    there.build(MONDAY, TUESDAY)
-    assert contents(there.lake, there.catalog, without=WITHOUT) == contents(
-        expected(there).lake, there.catalog, without=WITHOUT
+    bucket_world.build(MONDAY, TUESDAY)
+    assert contents(bucket_world.lake, bucket_world.catalog, without=WITHOUT) == contents(
+        expected(bucket_world).lake, bucket_world.catalog, without=WITHOUT
     )
 
 
-def test_many_objects_that_cannot_be_read_are_counted(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_many_objects_that_cannot_be_read_are_counted(bucket_world: BucketWorld, faulty: FaultyS3) -> None:
     """Five are named, with what to do."""
     for number in range(8):
-        there.deliver(MONDAY, f"{number}", event(f"u{number}"))
+        bucket_world.deliver(MONDAY, f"{number}", event(f"u{number}"))
     faulty.set(Rule("GET", "landing/.*/[0-6]$", "AccessDenied", times=None))
     with pytest.raises(UnreadableError) as raised:
-        there.load(MONDAY)
+        bucket_world.load(MONDAY)
     assert str(raised.value).count("Grant s3:GetObject on ") == 5
     assert "And 2 more. The other objects are loaded; these 7 stay due" in str(raised.value)
     assert not raised.value.transient
-    assert there.raw()["event_uuid"].to_list() == ["u7"]
+    assert bucket_world.raw()["event_uuid"].to_list() == ["u7"]
 
 
-def test_an_object_that_is_gone_when_it_is_read_may_pass(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_an_object_that_is_gone_when_it_is_read_may_pass(bucket_world: BucketWorld, faulty: FaultyS3) -> None:
     """The next try lists it no more."""
-    land_some(there)
-    faulty.set(Rule("GET", "landing/2025/06/02/12/b$", "", delete=(f"/{there.bucket}/landing/2025/06/02/12/b",)))
+    land_some(bucket_world)
+    faulty.set(Rule("GET", "landing/2025/06/02/12/b$", "", delete=(f"/{bucket_world.bucket}/landing/2025/06/02/12/b",)))
     with pytest.raises(LandingError, match=r"12/b: NoSuchKey.* it is gone") as raised:
-        there.load(MONDAY)
+        bucket_world.load(MONDAY)
     assert raised.value.transient
-    there.load(MONDAY)
-    assert there.raw().height == 51
+    bucket_world.load(MONDAY)
+    assert bucket_world.raw().height == 51
 
 
-def test_a_listing_that_changes_between_its_pages_loses_nothing(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_a_listing_that_changes_between_its_pages_loses_nothing(bucket_world: BucketWorld, faulty: FaultyS3) -> None:
     """Objects that land before the listing's position are loaded by the next run, those after it by this one."""
     for number in range(25):  # two pages
-        there.deliver(MONDAY, f"{number:02d}", event(f"u{number:02d}"))
-    folder = f"/{there.bucket}/landing/2025/06/02/12"
+        bucket_world.deliver(MONDAY, f"{number:02d}", event(f"u{number:02d}"))
+    folder = f"/{bucket_world.bucket}/landing/2025/06/02/12"
     body = '{"event_uuid": "%s", "event_name": "account:created", "created_at": 1748865600}\n'
     changes = {f"{folder}/00-early": body % "early", f"{folder}/99-late": body % "late", f"{folder}/24": body % "u24b"}
     faulty.set(Rule("GET", "continuation-token", "", put=changes, delete=(f"{folder}/23",)))
-    there.load(MONDAY)
-    first = there.raw()["event_uuid"].to_list()
+    bucket_world.load(MONDAY)
+    first = bucket_world.raw()["event_uuid"].to_list()
     assert "late" in first
     assert "early" not in first
-    there.load(MONDAY)
-    uuids = there.raw()["event_uuid"].to_list()
+    bucket_world.load(MONDAY)
+    uuids = bucket_world.raw()["event_uuid"].to_list()
     assert sorted(uuids) == ["early", "late", *(f"u{number:02d}" for number in range(23)), "u24b"]
 
 
-def test_a_listing_that_shows_an_object_twice_has_it_once(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_a_listing_that_shows_an_object_twice_has_it_once(bucket_world: BucketWorld, faulty: FaultyS3) -> None:
     """Stores without a strict order repeat what moved between their pages."""
-    land_some(there)
-    listed = list(there.landing.list_objects([MONDAY]))
+    land_some(bucket_world)
+    listed = list(bucket_world.landing.list_objects([MONDAY]))
     twice = type("Twice", (), {"list_objects": lambda *_: iter([*listed, *listed])})()
-    assert len(deliveries(there.lake.raw_events.snapshot(), twice, [MONDAY]).due) == 2
+    assert len(deliveries(bucket_world.lake.raw_events.snapshot(), twice, [MONDAY]).due) == 2
 
 
-def test_an_object_that_changes_between_listing_and_reading_is_read_again(there: BucketWorld, faulty: FaultyS3) -> None:
+def test_an_object_that_changes_between_listing_and_reading_is_read_again(
+    bucket_world: BucketWorld, faulty: FaultyS3
+) -> None:
     """The ledger has it as listed, so the next run sees the change; no row is there twice."""
-    there.deliver(MONDAY, "a", event("u1"))
+    bucket_world.deliver(MONDAY, "a", event("u1"))
     changed = '{"event_uuid": "u2", "event_name": "account:created", "created_at": 1748865600}\n' * 2
-    path = f"/{there.bucket}/landing/2025/06/02/12/a"
+    path = f"/{bucket_world.bucket}/landing/2025/06/02/12/a"
     faulty.set(Rule("GET", "12/a$", "", put={path: changed}))
-    there.load(MONDAY)
-    there.load(MONDAY)
-    assert there.raw()["event_uuid"].to_list() == ["u2", "u2"]
-    assert there.raw()["source_size"].unique().to_list() == [len(changed)]
+    bucket_world.load(MONDAY)
+    bucket_world.load(MONDAY)
+    assert bucket_world.raw()["event_uuid"].to_list() == ["u2", "u2"]
+    assert bucket_world.raw()["source_size"].unique().to_list() == [len(changed)]
 
 
 #: Seconds after which all that keeps keys has asked for them again.
@@ -334,63 +338,63 @@ def keys_seen(faulty: FaultyS3) -> set[str]:
 
 
 def test_a_run_outlives_the_credentials_it_began_with(
-    there: BucketWorld, faulty: FaultyS3, monkeypatch: pytest.MonkeyPatch
+    bucket_world: BucketWorld, faulty: FaultyS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task on ECS gets keys that expire, and new ones in time: everything that talks to S3 takes the new ones."""
-    land_some(there)
+    land_some(bucket_world)
     of_a_role(faulty, monkeypatch, 12)
     faulty.set(
         Rule("GET", "landing/.*/a.gz$", LATE, seconds=ASKED_AGAIN, age=7),
         Rule("PUT", "deduplicated_events.*parquet", LATE, seconds=ASKED_AGAIN, age=7),
     )
-    finish(start(there.variables(), "run"))
+    finish(start(bucket_world.variables(), "run"))
     assert len(keys_seen(faulty)) >= 3
     assert "ExpiredToken" not in {request.fault for request in faulty.requests()}
-    assert contents(there.lake, there.catalog, without=WITHOUT) == contents(
-        expected(there).lake, there.catalog, without=WITHOUT
+    assert contents(bucket_world.lake, bucket_world.catalog, without=WITHOUT) == contents(
+        expected(bucket_world).lake, bucket_world.catalog, without=WITHOUT
     )
 
 
 def test_a_snapshot_outlives_the_credentials_it_was_opened_with(
-    there: BucketWorld, faulty: FaultyS3, monkeypatch: pytest.MonkeyPatch
+    bucket_world: BucketWorld, faulty: FaultyS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is committed to, and read, with the keys of then."""
-    land_some(there)
-    there.load(MONDAY)
+    land_some(bucket_world)
+    bucket_world.load(MONDAY)
     of_a_role(faulty, monkeypatch, 8)
-    snapshot = there.lake.raw_events.snapshot_to_write()
+    snapshot = bucket_world.lake.raw_events.snapshot_to_write()
     rows = snapshot.scan()
     faulty.age(9)
     time.sleep(ASKED_AGAIN)
     TableCommit(snapshot).append([MONDAY], [], {MONDAY: snapshot.version + 1}).commit()
     assert len(snapshot.commits_since(0)) == 1
     assert rows.collect().height == 53
-    assert there.lake.raw_events.snapshot().version == snapshot.version + 1
+    assert bucket_world.lake.raw_events.snapshot().version == snapshot.version + 1
     assert "ExpiredToken" not in {request.fault for request in faulty.requests()}
 
 
 def test_the_keys_of_a_role_are_asked_for_once_for_all_tables(
-    there: BucketWorld, faulty: FaultyS3, monkeypatch: pytest.MonkeyPatch
+    bucket_world: BucketWorld, faulty: FaultyS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ECS answers some dozens of requests at a time, and a lake has a hundred tables."""
     of_a_role(faulty, monkeypatch, 3600)
-    lake = there.lake
+    lake = bucket_world.lake
     for _ in range(10):
         lake.raw_events.snapshot()
-    asked = [request for request in faulty.requests() if request.path.endswith("credentials")]
+    key_requests = [request for request in faulty.requests() if request.path.endswith("credentials")]
     # By what opens the lake, when it looks what kind they are and where S3 is, and once for the tables.
-    assert 1 <= len(asked) <= 3
+    assert 1 <= len(key_requests) <= 3
 
 
 def test_credentials_that_have_expired_are_told_and_shown_nowhere(
-    there: BucketWorld, faulty: FaultyS3, tmp_path: Path
+    bucket_world: BucketWorld, faulty: FaultyS3, tmp_path: Path
 ) -> None:
     """S3 repeats the token in what it answers; it is neither in the output nor in what Dagster keeps."""
-    land_some(there)
+    land_some(bucket_world)
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
     shutil.copy(PROJECT / ".dagster" / "dagster.yaml", home)
-    settings = {**there.variables(), "DAGSTER_HOME": str(home), "AWS_MAX_ATTEMPTS": "2"}
+    settings = {**bucket_world.variables(), "DAGSTER_HOME": str(home), "AWS_MAX_ATTEMPTS": "2"}
     faulty.set(Rule("GET|PUT", r"\.parquet", "ExpiredToken", times=None, after=2))
     process = start(settings, "run")
     output, _ = process.communicate(timeout=300)
@@ -398,8 +402,8 @@ def test_credentials_that_have_expired_are_told_and_shown_nowhere(
     assert "ExpiredToken: The provided token has expired. Renew the credentials: `aws sso login`" in " ".join(
         output.split()
     )
-    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
-    assert b"Renew the credentials" in kept
+    stored = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert b"Renew the credentials" in stored
     for secret in (SECRET_KEY, SESSION_TOKEN, "a-token-that-expired"):
         assert secret not in output
-        assert secret.encode() not in kept
+        assert secret.encode() not in stored

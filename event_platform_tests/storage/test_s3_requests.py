@@ -48,22 +48,24 @@ def test_a_command_makes_no_more_requests_than_its_budget(
         monkeypatch.setenv(name, value)
 
     def requests(*command: str) -> Counter[str]:
-        for known in (snapshot_cache._CACHE, app_transactions._CACHE, history._CACHE, file_figures._CACHE):
-            known.clear()
+        for cache in (snapshot_cache._CACHE, app_transactions._CACHE, history._CACHE, file_figures._CACHE):
+            cache.clear()
         proxy.set()
         assert "balanced: nothing is lost" in call(*command)
         return Counter(each.method for each in proxy.requests())
 
     put(bucket, "landing/2025/06/02/12/a", ndjson(*(event(f"u{number}") for number in range(5))))
-    found = {"the first load": requests("run"), "nothing new": requests("run")}
+    counts = {"the first load": requests("run"), "nothing new": requests("run")}
     put(bucket, "landing/2025/06/02/12/b", ndjson(event("v1", MONDAY), event("v2", name="lesson:started")))
-    found |= {"one object more": requests("run"), "nothing new again": requests("run"), "status": requests("status")}
+    counts |= {"one object more": requests("run"), "nothing new again": requests("run"), "status": requests("status")}
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
-    found |= {"status in a new container": requests("status")}
+    counts |= {"status in a new container": requests("status")}
     monkeypatch.delenv("XDG_CACHE_HOME")
     for number in range(4):
         put(bucket, f"landing/2025/06/02/12/c{number}", ndjson(event(f"w{number}"), event("u1"), "{broken"))
-        found["the last of six objects"] = requests("run")
+        counts["the last of six objects"] = requests("run")
     assert not [each.path for each in proxy.requests() if each.method == "GET" and DATA_FILE.search(each.path)]
-    assert {name: made.total() for name, made in found.items() if made.total() > BUDGET[name]} == {}, found
-    assert sum(found["nothing new"].values()) < 3 * TABLES
+    assert {
+        name: requests_made.total() for name, requests_made in counts.items() if requests_made.total() > BUDGET[name]
+    } == {}, counts
+    assert sum(counts["nothing new"].values()) < 3 * TABLES

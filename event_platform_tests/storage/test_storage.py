@@ -105,8 +105,8 @@ def test_scratch_leaves_nothing(tmp_path: Path, bucket: str, s3_endpoint: str, t
     """Neither the folder itself nor, two days later, leftovers of a killed run; the lake's files stay."""
     options = {"access_key_id": ACCESS_KEY, "secret_access_key": SECRET_KEY, "region": REGION, "endpoint": s3_endpoint}
     for storage in (Storage(str(tmp_path)), Storage(f"s3://{bucket}/lake", options)):
-        for kept in (f"_scratch/{today}-a/1", "_scratch/2025-01-01-b/1", "_scratch_data/1"):
-            storage.write(storage.uri(kept), b"content")
+        for path in (f"_scratch/{today}-a/1", "_scratch/2025-01-01-b/1", "_scratch_data/1"):
+            storage.write(storage.uri(path), b"content")
         with storage.scratch() as folder:
             storage.write(f"{folder}/1", b"content")
             assert len(storage.folders("_scratch")) == 2

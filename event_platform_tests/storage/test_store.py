@@ -33,9 +33,9 @@ def test_what_is_written_can_be_read_and_found_by_the_beginning_of_its_name(stor
     for name in ("a/b/one-1.gz", "a/b/one-22.gz", "a/b/other.gz", "a/one-3.gz"):
         store.write_durably(name, b"old")
         store.write_durably(name, name.encode())
-    found = store.read_tagged("a/b/one-22.gz")
-    assert found is not None
-    assert found[0] == b"a/b/one-22.gz"
+    tagged = store.read_tagged("a/b/one-22.gz")
+    assert tagged is not None
+    assert tagged[0] == b"a/b/one-22.gz"
     assert sorted(store.names("a/b/one-")) == ["a/b/one-1.gz", "a/b/one-22.gz"]
 
 
@@ -82,19 +82,19 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     """What was there stays when the disk is full; no reader of landing ever sees a part of a file."""
     store = open_store(str(tmp_path))
     store.write_durably("2025/06/02/12/a.gz", b"old")
-    seen: list[str] = []
+    contents: list[str] = []
 
     def full(_descriptor: int) -> None:
-        seen.extend(each.name for each in FolderLanding(tmp_path).list_objects())
+        contents.extend(each.name for each in FolderLanding(tmp_path).list_objects())
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match=r"a\.gz.*No space left"):
         store.write_durably("2025/06/02/12/a.gz", b"new")
-    found = store.read_tagged("2025/06/02/12/a.gz")
-    assert found is not None
-    assert found[0] == b"old"
-    assert seen == ["2025/06/02/12/a.gz"]
+    tagged = store.read_tagged("2025/06/02/12/a.gz")
+    assert tagged is not None
+    assert tagged[0] == b"old"
+    assert contents == ["2025/06/02/12/a.gz"]
     assert [path.name for path in (tmp_path / "2025/06/02/12").iterdir()] == ["a.gz"]
 
 

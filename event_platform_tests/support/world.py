@@ -28,13 +28,13 @@ from event_platform.landing.landing import Landing
 from event_platform.landing.pieces import DEFAULT_LIMITS, Limits
 from event_platform.pipeline.context import PipelineContext, no_progress
 from event_platform.pipeline.deduplication.step import DeduplicationReport, deduplicate
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.report import RawReport, raise_unreadable
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.reporting.step import QualityReport, report_quality
 from event_platform.pipeline.sizing import DEFAULT_SIZING, Sizing
-from event_platform.pipeline.typing.report import TypedReport
+from event_platform.pipeline.typing.report import TypingReport
 from event_platform.pipeline.typing.step import UNREGISTERED, type_all
 from event_platform.storage.storage import Storage
 
@@ -181,8 +181,8 @@ class World:
         """Landing → raw_events and corrupt_events."""
         catalog = self.catalog
         with self.pipeline() as context:
-            loading = Loading(self.landing, catalog.envelope, self.start_date, self.limits, catalog.mending)
-            reports = load(context, loading, days, WINDOW_DAYS, replay=replay, mend=mend)
+            source = ObjectSource(self.landing, catalog.envelope, self.start_date, self.limits, catalog.mending)
+            reports = load(context, source, days, WINDOW_DAYS, replay=replay, mend=mend)
         quarantine_corrupt(self.lake, days)
         raise_unreadable(reports.values())
         return reports
@@ -192,7 +192,7 @@ class World:
         with self.pipeline() as context:
             return deduplicate(context, days, WINDOW_DAYS)
 
-    def type(self, *days: date, keys: Sequence[str] | None = None) -> dict[str, TypedReport]:
+    def type(self, *days: date, keys: Sequence[str] | None = None) -> dict[str, TypingReport]:
         """deduplicated_events → the event tables (those of `keys`, else all) and unregistered_events."""
         catalog = self.catalog
         with self.pipeline() as context:

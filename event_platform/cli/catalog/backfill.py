@@ -37,16 +37,16 @@ def show_plan(plan: BackfillPlan, *, as_json: bool) -> int:
     for name, reason in plan.failing.items():
         ERR.print(f"{name}: cannot be built: {reason}", style="red", soft_wrap=True)
     OUT.print(_summary(plan), soft_wrap=True)
-    if plan.left:
-        day, reason = next(iter(plan.left.items()))
-        days = f"{counted(len(plan.left), 'day')}, such as {day} ({reason})"
+    if plan.uncompared:
+        day, reason = next(iter(plan.uncompared.items()))
+        days = f"{counted(len(plan.uncompared), 'day')}, such as {day} ({reason})"
         OUT.print(f"not compared: {days}: event-platform run builds them, with the catalog as it is", soft_wrap=True)
     return 1 if plan.failing else 0
 
 
 def _summary(plan: BackfillPlan) -> str:
     if not plan.tables:
-        other_days = "every other day" if plan.left else "every day"
+        other_days = "every other day" if plan.uncompared else "every day"
         text = f"nothing {'else ' if plan.failing else ''}is due: {other_days} has the rows that the catalog gives it"
         reports = counted(len(plan.reports), "quality report")
         return f"{text}, and {reports} to build: event-platform catalog backfill" if plan.reports else text

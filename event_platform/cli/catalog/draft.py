@@ -21,7 +21,7 @@ from event_platform.events.read_counts import ReadCounts, explain
 from event_platform.events.wording import counted
 from event_platform.events.wrappers import open_reader
 from event_platform.landing.omissions import Omissions
-from event_platform.pipeline.loading.objects import Loading, read_records
+from event_platform.pipeline.loading.objects import ObjectSource, read_records
 from event_platform.pipeline.opening import open_landing
 
 _FIRST_DATE = date(1970, 1, 1)
@@ -109,17 +109,17 @@ def _read(environment: Environment, draft: Draft, counts: ReadCounts) -> int:
     objects = sorted(landing.list_objects(omissions=omissions), key=lambda each: each.name)
     for fault in omissions.faults.values():
         print_warning(str(fault))
-    loading, reader = Loading(landing, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
+    source, reader = ObjectSource(landing, draft.envelope, _FIRST_DATE), open_reader(draft.envelope)
     with show_progress("objects") as listen:
         for number, landed_object in enumerate(objects, start=1):
             try:
                 content = landing.read(landed_object.name)
             except UnreadableError as error:
-                if not landing.is_gone(landed_object.name):
+                if not landing.is_deleted(landed_object.name):
                     raise
                 print_warning(str(error))
                 continue
-            for rows, _ in read_records(loading, reader, landed_object, BytesIO(content)):
+            for rows, _ in read_records(source, reader, landed_object, BytesIO(content)):
                 counts.add(rows)
                 sound = rows.filter(rows["corruption_reason"].is_null())
                 draft.add(sound["event_name"].to_list(), sound["body"].to_list())

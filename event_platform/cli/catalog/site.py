@@ -23,15 +23,15 @@ def write_site(environment: Environment, catalog: Path, folder: Path) -> int:
     files_to_write = changed_files(folder, texts, marked_files(folder, f"{TYPES}/*.html", MARKER))
     for each in files_to_write:
         each.write()
-    for table, reason in figures.failed.items():
+    for table, reason in figures.errors.items():
         ERR.print(f"{table}: left out: {reason}", style="red", soft_wrap=True)
     types, size = counted(len(files.catalog.event_types), "event type"), sum(map(len, pages.values()))
     OUT.print(
         f"{folder / INDEX}: {types}, {size:,} bytes; {counted(len(files_to_write), 'file')} written", soft_wrap=True
     )
-    if figures.last is None:
+    if figures.last_day is None:
         ERR.print(f"{environment.lake}: no quality report: the pages have no volumes", style="yellow", soft_wrap=True)
-    return 1 if figures.failed else 0
+    return 1 if figures.errors else 0
 
 
 def _report(environment: Environment, folder: Path) -> str:

@@ -46,12 +46,12 @@ def build_deduplicated_events(
             reports = deduplicate(pipeline, dates_of(context), window, rebuild=config.rebuild)
             unique, duplicates = pipeline.lake.deduplicated_events, pipeline.lake.duplicate_events
             figures = {day: {ROWS: report.unique} for day, report in reports.items()}
-            yield TableResult(unique, figures, {day: report.unique_written for day, report in reports.items()})
+            yield TableResult(unique, figures, {day: report.unique_commit for day, report in reports.items()})
             figures = {
                 day: {ROWS: report.kinds.total(), **{kind.value: report.kinds[kind] for kind in DuplicateKind}}
                 for day, report in reports.items()
             }
-            yield TableResult(duplicates, figures, {day: report.duplicates_written for day, report in reports.items()})
+            yield TableResult(duplicates, figures, {day: report.duplicates_commit for day, report in reports.items()})
 
         yield from run_step(context, lake, compute, publishing, step)
 

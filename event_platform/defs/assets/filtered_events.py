@@ -53,12 +53,12 @@ def build_filtered_events(
             reasons = _reasons_left(report)
             for fault in reasons:
                 context.log.warning(fault)
-            rows, first = table.snapshot().rows_by_date(report.written), min(report.written)
+            rows, first = table.snapshot().rows_by_date(report.commit_results), min(report.commit_results)
             figures: dict[date, dict[str, Any]] = {
-                day: {ROWS: rows.get(day, 0), "events_taken": report.events[day]} for day in report.written
+                day: {ROWS: rows.get(day, 0), "events_taken": report.events[day]} for day in report.commit_results
             }
             figures[first] |= {LEFT_IN_QUEUE: reasons} if reasons else {}
-            yield TableResult(table, figures, report.written)
+            yield TableResult(table, figures, report.commit_results)
 
         yield from run_step(context, lake, compute, publishing, step)
 
@@ -67,8 +67,8 @@ def build_filtered_events(
 
 def _reasons_left(report: FilteredReport) -> list[str]:
     """Return why messages stay in the queue."""
-    reasons = [shown(fault, len(fault)) for fault in report.left.values()][:_MOST_NAMED]
-    more = len(report.left) - len(reasons)
+    reasons = [shown(fault, len(fault)) for fault in report.rejected_messages.values()][:_MOST_NAMED]
+    more = len(report.rejected_messages) - len(reasons)
     return [*reasons, *([f"and {more} more messages are left there"] if more else [])]
 
 

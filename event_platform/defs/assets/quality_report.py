@@ -67,7 +67,7 @@ def build_quality_report(
             days, start = dates_of(context), partitions.start.date()
             reports = report_quality(pipeline, catalog, rules.thresholds, days, start, with_filtered=with_filtered)
             figures = {day: _metadata(report, report_url) for day, report in reports.items()}
-            written = {day: report.written for day, report in reports.items()}
+            written = {day: report.commit_result for day, report in reports.items()}
             findings.update({day: report.findings for day, report in reports.items()})
             yield TableResult(pipeline.lake.quality_report, figures, written)
 

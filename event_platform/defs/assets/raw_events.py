@@ -21,7 +21,7 @@ from event_platform.events.catalog import Catalog
 from event_platform.lake import registry
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.quarantine import quarantine_corrupt
 from event_platform.pipeline.loading.report import RawReport, raise_unreadable
 from event_platform.pipeline.loading.step import load
@@ -79,21 +79,21 @@ def build_raw_events(
     ) -> Iterator[dg.MaterializeResult[Any]]:
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             tables, dates = pipeline.lake, dates_of(context)
-            loading = Loading(landing.open(), envelope, first_date, rules.limits, catalog.mending)
+            source = ObjectSource(landing.open(), envelope, first_date, rules.limits, catalog.mending)
             window_days = rules.deduplication_window_days
-            loaded = load(pipeline, loading, dates, window_days, replay=config.replay, mend=config.mend)
+            loaded = load(pipeline, source, dates, window_days, replay=config.replay, mend=config.mend)
             corrupt = quarantine_corrupt(tables, dates)
             rows = tables.raw_events.snapshot().rows_by_date()
             _warn(context, loaded)
             raise_unreadable(loaded.values())
             figures = {day: _raw_figures(report, rows.get(day, 0)) for day, report in loaded.items()}
-            yield TableResult(tables.raw_events, figures, {day: report.written for day, report in loaded.items()})
+            yield TableResult(tables.raw_events, figures, {day: report.commit_result for day, report in loaded.items()})
             figures = {
                 day: {ROWS: quarantined.reasons.total(), "reasons": dict(quarantined.reasons)}
                 for day, quarantined in corrupt.items()
             }
             yield TableResult(
-                tables.corrupt_events, figures, {day: quarantined.written for day, quarantined in corrupt.items()}
+                tables.corrupt_events, figures, {day: quarantined.commit_result for day, quarantined in corrupt.items()}
             )
 
         yield from run_step(context, lake, compute, publishing, step)
@@ -103,13 +103,17 @@ def build_raw_events(
 
 def _warn(context: dg.AssetExecutionContext, loaded: Mapping[date, RawReport]) -> None:
     for day, report in loaded.items():
-        if report.altered:
-            context.log.warning("%s was not as the platform left it (%s), and is loaded again", day, report.altered)
-        if report.not_mended:
+        if report.altered_reason:
             context.log.warning(
-                "%s: %d objects with records to mend are no longer in landing: their rows stay", day, report.not_mended
+                "%s was not as the platform left it (%s), and is loaded again", day, report.altered_reason
             )
-        for warning in report.mended.warnings:
+        if report.unmended_objects:
+            context.log.warning(
+                "%s: %d objects with records to mend are no longer in landing: their rows stay",
+                day,
+                report.unmended_objects,
+            )
+        for warning in report.mend_outcome.warnings:
             context.log.warning("%s: %s", day, shown(warning, len(warning)))
 
 
@@ -121,7 +125,7 @@ def _raw_figures(report: RawReport, rows: int) -> dict[str, Any]:
         "objects_replaced": report.replaced_objects,
         "bytes_read": report.bytes_read,
         "records_read": report.records,
-        **({MENDING: report.mended.as_json()} if report.mended.letter_counts else {}),
+        **({MENDING: report.mend_outcome.as_json()} if report.mend_outcome.letter_counts else {}),
         "created_dates_changed": [day.isoformat() for day in sorted(report.created_dates)],
     }
 

@@ -14,7 +14,7 @@ from event_platform.defs.instance.dagster_internals import list_outputs_once, lo
 from event_platform.defs.metadata import URI, asset_key, figures_of
 from event_platform.defs.publication import Published, publish
 from event_platform.defs.resources.platform import ComputeResource, LakeResource, PublishingResource
-from event_platform.lake.table_commit import Written
+from event_platform.lake.table_commit import CommitResult
 from event_platform.lake.tables import Table
 from event_platform.pipeline.context import PipelineContext
 
@@ -28,7 +28,7 @@ class TableResult:
 
     table: Table
     figures: Mapping[date, Mapping[str, Any]]
-    written: Mapping[date, Written]
+    written: Mapping[date, CommitResult]
 
 
 def run_step(

@@ -23,7 +23,7 @@ from event_platform.lake import registry
 from event_platform.lake.deployments import deployment_of, other_deployment
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.context import PipelineContext
-from event_platform.pipeline.typing.report import TypedReport
+from event_platform.pipeline.typing.report import TypingReport
 from event_platform.pipeline.typing.step import UNREGISTERED, table_of, type_all
 from event_platform.quality.text import as_code, as_markdown
 
@@ -70,7 +70,7 @@ def build_typed_events(
         publishing: PublishingResource,
     ) -> Iterator[dg.MaterializeResult[Any]]:
         selected = {key: keys[key] for key in keys if key in context.selected_asset_keys}
-        reports: dict[str, TypedReport] = {}
+        reports: dict[str, TypingReport] = {}
 
         def step(pipeline: PipelineContext) -> Iterator[TableResult]:
             tables = pipeline.lake
@@ -84,7 +84,7 @@ def build_typed_events(
                 if report.error and report.transient:
                     request_retry(context, StorageError(report.error))
                 if report.error is None:
-                    yield TableResult(table_of(tables, catalog, name), _figures(report), report.written)
+                    yield TableResult(table_of(tables, catalog, name), _figures(report), report.commit_results)
 
         yield from run_step(context, lake, compute, publishing, step)
         failed = {key.to_user_string(): reports[name].error for key, name in selected.items() if reports[name].error}
@@ -99,12 +99,12 @@ def build_typed_events(
     return typed_events
 
 
-def _widened(table: str, report: TypedReport) -> str:
-    days = counted(len(report.written), "day")
+def _widened(table: str, report: TypingReport) -> str:
+    days = counted(len(report.commit_results), "day")
     return f"{table}: {', '.join(report.retyped)}: {days} rebuilt in one commit"
 
 
-def _figures(report: TypedReport) -> dict[date, dict[str, Any]]:
+def _figures(report: TypingReport) -> dict[date, dict[str, Any]]:
     return {day: {ROWS: rows, "rows_with_rescued_values": report.rescued[day]} for day, rows in report.rows.items()}
 
 

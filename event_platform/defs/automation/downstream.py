@@ -104,7 +104,7 @@ def _states(due: DueAssets, state: str) -> Mapping[date, str]:
 
 def _due_whole(due: DueDates, own: Iterable[OwnAsset]) -> list[dg.AssetKey]:
     """Return the unpartitioned assets that are due, unless their sources may be."""
-    return [] if due.days else [_key(asset.table) for asset in own if None in due.own.get(asset.table, {})]
+    return [] if due.days else [_key(asset.table) for asset in own if None in due.own_tables.get(asset.table, {})]
 
 
 def _backfills(due: DueDates, first: date, last: date) -> dict[str, Mapping[date, str]]:
@@ -142,7 +142,7 @@ def _by_run(
 
 
 def _dated(due: DueDates, asset: OwnAsset) -> dict[date, str]:
-    return {day: why for day, why in due.own.get(asset.table, {}).items() if day is not None}
+    return {day: why for day, why in due.own_tables.get(asset.table, {}).items() if day is not None}
 
 
 def _key(table: str) -> dg.AssetKey:

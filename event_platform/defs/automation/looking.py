@@ -60,7 +60,7 @@ def look(
     survey = landing.survey(omissions, often=True)
     outside = defaultdict[date, list[LandedObject]](list)
     for landed in survey.outside:
-        if landed.dated:
+        if landed.has_date:
             outside[landed.arrival_date].append(landed)
     days = {day for day in {*survey.days, *outside} if first_date <= day <= today}
     loaded = raw.rows_by_date().keys()
@@ -79,7 +79,7 @@ def look(
     sightings.update(_up_to(listed(days - now - seen), weight, _UNSEEN_IN_A_TICK))
     turn = {day for day in seen if day > position.turn}
     in_turn = dict(_up_to(chain(listed(turn), listed(seen - turn)), weight, _SEEN_IN_A_TICK))
-    undated = (landed for landed in survey.outside if not landed.dated)
+    undated = (landed for landed in survey.outside if not landed.has_date)
     objects = chain(undated, *sightings.values(), *in_turn.values())
     delivery = compare(raw, objects, omissions)
     due = {landed.arrival_date for landed in delivery.due}

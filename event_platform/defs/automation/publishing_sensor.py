@@ -37,7 +37,7 @@ def build_publishing_sensor(catalog: Catalog) -> dg.SensorDefinition:
         if any(is_under_way(context.instance, part, now) for part in ("raw", "created", PUBLISHED.name)):
             return dg.SkipReason("a run is active, and publishes its tables")
         status = read_status(publishing.open_iceberg(tables), tables.every_table(catalog.event_types))
-        requested = ask_publication(context.instance, digest(table.table for table in status.behind), status, now)
+        requested = ask_publication(context.instance, digest(table.table for table in status.outdated), status, now)
         return tick_result(context, requested, "; ".join(requested.waiting) or status.sentence, None)
 
     return publishing_sensor
@@ -52,4 +52,4 @@ def iceberg_status_of(publishing: PublishingResource, lake: Lake, catalog: Catal
 
 def ask_publication(instance: dg.DagsterInstance, state: str, status: IcebergStatus, now: datetime) -> RunRequests:
     """Request the check that publishes, if a table is behind. Runs with the same `state` are tries of the same work."""
-    return ask_checks(instance, PUBLISHED.name, state, [PUBLISHED.key], now) if status.behind else RunRequests([], [])
+    return ask_checks(instance, PUBLISHED.name, state, [PUBLISHED.key], now) if status.outdated else RunRequests([], [])

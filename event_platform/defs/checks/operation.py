@@ -19,7 +19,7 @@ from event_platform.defs.resources.platform import LakeResource, RulesResource
 from event_platform.events.errors import StorageError, raise_panics_as_errors
 from event_platform.lake.lake import Lake
 from event_platform.lake.pinned_lake import PinnedLake
-from event_platform.storage.polars_errors import translate_errors, translate_errors_of_each
+from event_platform.storage.polars_errors import translate_errors, translate_generator_errors
 from event_platform.storage.threads import imap_threads
 
 F = TypeVar("F")
@@ -52,7 +52,7 @@ def build_operation(
         specs = [check.spec(partitions) for checked_asset in assets for check in checked_asset.checks]
 
     @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
-    @translate_errors_of_each
+    @translate_generator_errors
     def evaluate(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, rules: RulesResource
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:

@@ -18,7 +18,7 @@ from event_platform.defs.resources.platform import LakeResource, PublishingResou
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 from event_platform.lake.pinned_lake import PinnedLake
-from event_platform.pipeline.publication import bring_up
+from event_platform.pipeline.publication import publish_outdated
 
 PUBLISHED: Check[None] = Check(
     publication.NAME,
@@ -44,9 +44,9 @@ def build_publication_check(catalog: Catalog) -> dg.AssetChecksDefinition:
 def _publish(lake: Lake, publishing: PublishingResource, catalog: Catalog) -> Result:
     tables = PinnedLake(lake.storage).every_table(catalog.event_types)
     unpublished = [table for table in tables if not publishing.has_published(table)]
-    status = bring_up(publishing.open_iceberg(lake), unpublished)
+    status = publish_outdated(publishing.open_iceberg(lake), unpublished)
     if status.fault:
         return no_catalog(status.fault)
     # A table that is behind without a reason was written to since.
-    failed = {table.table: table.reason for table in status.behind if table.reason}
+    failed = {table.table: table.reason for table in status.outdated if table.reason}
     return check_publication(len(tables) - len(unpublished) + len(status.tables), failed)

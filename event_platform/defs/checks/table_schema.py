@@ -19,7 +19,7 @@ from event_platform.defs.resources.platform import LakeResource
 from event_platform.events.catalog import Catalog, EventType
 from event_platform.events.errors import raise_panics_as_errors
 from event_platform.lake.lake import Lake
-from event_platform.storage.polars_errors import translate_errors_of_each
+from event_platform.storage.polars_errors import translate_generator_errors
 from event_platform.storage.threads import map_threads
 
 
@@ -29,7 +29,7 @@ def build_table_schema_checks(catalog: Catalog) -> dg.AssetChecksDefinition:
     specs = [_check(event_type).spec(None) for event_type in catalog.event_types]
 
     @dg.multi_asset_check(name="table_schema_checks", specs=specs, can_subset=True)
-    @translate_errors_of_each
+    @translate_generator_errors
     def evaluate(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckEvaluation]:
         context.log.addFilter(is_worth_reading)
         selected = [types[key] for key in types if key in context.selected_asset_check_keys]

@@ -1,8 +1,8 @@
 """The partitions of event tables whose rows would differ under the present catalog.
 
 A partition stores a fingerprint of the rules that it was built with, and the log stores their text. Partitions with the
-present fingerprint need no look. The verdict on any other partition is cached by the process; if its rows are the same,
-the next commit to its table gives it the present fingerprint (`unchanged`).
+present fingerprint need no look. The verdict on any other partition is cached by the process. If its rows are the same,
+the next commit to its table gives it the present fingerprint (`unchanged_partitions`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from event_platform.storage.polars_errors import translate_errors
 #: Maximum rows of the partitions to examine while something else waits.
 ROWS_EXAMINED = 2_000_000
 
-_NEW = "the catalog has the type since this day was built"
+_NEW_TYPE = "the catalog has the type since this day was built"
 
 #: The last release whose logs lack the texts of its rules.
 _WITHOUT_TEXTS = "0.2.0"
@@ -44,10 +44,10 @@ class Backfills:
     unexamined: Mapping[str, Sequence[date]] = field(default_factory=dict)  # not known yet
     failing: Mapping[str, str] = field(default_factory=dict)  # tables that cannot be built, and why
     # Of the due days: those that a table never had, with the number of their events in unregistered_events.
-    new: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
+    new_days: Mapping[str, Mapping[date, int]] = field(default_factory=dict)
     # For tables with a widened column, the days that have rows: the next build, of any day, rebuilds all of them.
     widened: Mapping[str, Collection[date]] = field(default_factory=dict)
-    other: str | None = None  # a warning that another deployment has built the due days with another catalog
+    deployment_warning: str | None = None  # another deployment has built the due days with another catalog
 
     @property
     def days(self) -> set[date]:
@@ -56,17 +56,17 @@ class Backfills:
 
     def changes_rows(self, table: str, day: date) -> bool:
         """Return whether a day of a table gets other rows than it has: not the days without events of a new type."""
-        return self.new.get(table, {}).get(day) != 0
+        return self.new_days.get(table, {}).get(day) != 0
 
     @property
     def notes(self) -> list[str]:
         """Describe the unknown parts of each table."""
-        left = (
+        unexamined = (
             f"{table}: {counted(len(days), 'day')} built before the catalog changed, not compared with it yet"
             for table, days in self.unexamined.items()
         )
-        failing = (f"{table}: cannot be built: {why}" for table, why in self.failing.items())
-        return [*left, *failing, *filter(None, [self.other])]
+        failures = (f"{table}: cannot be built: {reason}" for table, reason in self.failing.items())
+        return [*unexamined, *failures, *filter(None, [self.deployment_warning])]
 
 
 @dataclass(frozen=True)
@@ -87,25 +87,32 @@ class _Table:
     @cached_property
     def candidates(self) -> dict[date, Difference]:
         """The partitions that are up to date with their events, but were built with rules that differ."""
-        others = {day: each for day, each in self.table.build_fingerprints.items() if each != self.rules.fingerprint}
-        texts = rules_in(self.table) if others else {}
-        differences = {each: self._difference(each, texts.get(each)) for each in set(others.values())}
+        other_fingerprints = {
+            day: fingerprint
+            for day, fingerprint in self.table.build_fingerprints.items()
+            if fingerprint != self.rules.fingerprint
+        }
+        texts = rules_in(self.table) if other_fingerprints else {}
+        differences = {
+            fingerprint: self._difference(fingerprint, texts.get(fingerprint))
+            for fingerprint in set(other_fingerprints.values())
+        }
         return {
             day: difference
-            for day, number in sorted(others.items(), reverse=True)
-            if (difference := differences[number]) and self._is_as_new(day)
+            for day, fingerprint in sorted(other_fingerprints.items(), reverse=True)
+            if (difference := differences[fingerprint]) and self._is_as_new(day)
         }
 
-    def candidates_without(self, days: Collection[date]) -> list[date]:
+    def candidates_without(self, excluded_days: Collection[date]) -> list[date]:
         """Return the days of candidates but for some, the newest first."""
-        left = set(days)
-        return [day for day in self.candidates if day not in left]
+        excluded = set(excluded_days)
+        return [day for day in self.candidates if day not in excluded]
 
     def _difference(self, fingerprint: int, text: str | None) -> Difference | None:
         if text is not None:
             return compare_rules(text, self.rules.text)
-        before = event_rules(self.event_type, self.envelope, _WITHOUT_TEXTS)
-        return None if fingerprint == before.fingerprint else FULL_DIFFERENCE
+        old_rules = event_rules(self.event_type, self.envelope, _WITHOUT_TEXTS)
+        return None if fingerprint == old_rules.fingerprint else FULL_DIFFERENCE
 
     def _is_as_new(self, day: date) -> bool:
         version = self.table.source_version(day)
@@ -123,12 +130,12 @@ class _Table:
         """Return whether the rows of a candidate would differ; None if the budget leaves that open."""
         built, paths = self.table.build_fingerprint(day) or 0, self._paths.get(day, [])
         key = (self.table.table.key, day, built, self.rules.fingerprint, digest(paths))
-        known = VERDICTS.get(key)
+        verdict = VERDICTS.get(key)
         # With a wider type no row is examined: one commit rebuilds all of them.
-        if known is None and (self.table.retyped or budget.take(self._rows.get(day, 0))):
-            known = self._examine(day)
-            VERDICTS.keep(key, known)
-        return known
+        if verdict is None and (self.table.retyped or budget.take(self._rows.get(day, 0))):
+            verdict = self._examine(day)
+            VERDICTS.add(key, verdict)
+        return verdict
 
     def _examine(self, day: date) -> Verdict:
         # Most commands look at no row, and need no parser of payloads.
@@ -151,28 +158,28 @@ def find_backfills(
     catalog: Catalog,
     deduplicated: Snapshot,
     tables: Mapping[str, Snapshot],
-    without: Collection[date],
+    excluded_days: Collection[date],
     rows: int | None,
 ) -> Backfills:
-    """Return the partitions whose rows would differ, except on the days `without`.
+    """Return the partitions whose rows would differ, except on the `excluded_days`.
 
     `tables` are those of event types by key. At most `rows` rows of partitions are examined (None: all), the newest
     days first. If names have moved, unregistered_events is due as well.
     """
     budget, due, unexamined, failing = Budget(rows), dict[str, dict[date, str]](), dict[str, list[date]](), {}
-    new = find_new_types(lake, catalog, deduplicated, tables, without)
+    new_days = find_new_types(lake, catalog, deduplicated, tables, excluded_days)
     for key, snapshot in tables.items():
         table, name = _Table(lake, deduplicated, snapshot, catalog.by_key[key], catalog.envelope), snapshot.table.name
-        if not (table.candidates or name in new):
+        if not (table.candidates or name in new_days):
             continue
         if fault := _fault(snapshot):
             failing[name] = fault
             continue
-        for day, events in new.get(name, {}).items():
-            due.setdefault(name, {})[day] = _NEW
+        for day, events in new_days.get(name, {}).items():
+            due.setdefault(name, {})[day] = _NEW_TYPE
             if events:
                 due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
-        for day in table.candidates_without(without):
+        for day in table.candidates_without(excluded_days):
             verdict = table.verdict(day, budget)
             if verdict is None:
                 unexamined.setdefault(name, []).append(day)
@@ -180,15 +187,15 @@ def find_backfills(
                 due.setdefault(name, {})[day] = verdict.reason
                 if verdict.moves_events:
                     due.setdefault(UNREGISTERED_EVENTS.name, {})[day] = f"events move between it and {name}"
-    built = [each for each in tables.values() if each.table.name in due]
-    others = (other_deployment(each, deployment_of(catalog)) for each in built)
+    due_tables = [each for each in tables.values() if each.table.name in due]
+    deployment_warnings = (other_deployment(each, deployment_of(catalog)) for each in due_tables)
     return Backfills(
         due,
         unexamined,
         failing,
-        new={name: days for name, days in new.items() if name in due},
-        widened={each.table.name: each.rows_by_date().keys() for each in built if each.retyped},
-        other=next(filter(None, others), None),
+        new_days={name: days for name, days in new_days.items() if name in due},
+        widened={each.table.name: each.rows_by_date().keys() for each in due_tables if each.retyped},
+        deployment_warning=next(filter(None, deployment_warnings), None),
     )
 
 
@@ -203,13 +210,13 @@ def _fault(snapshot: Snapshot) -> str | None:
     return None
 
 
-def unchanged(
+def unchanged_partitions(
     lake: Lake,
     catalog: Catalog,
     deduplicated: Snapshot,
     key: str,
     target: Snapshot,
-    without: Collection[date],
+    excluded_days: Collection[date],
     budget: Budget,
 ) -> Iterator[tuple[date, BuildRules]]:
     """Yield the partitions built with other rules whose rows are the same, each with the present rules.
@@ -218,7 +225,7 @@ def unchanged(
     """
     table = _Table(lake, deduplicated, target, catalog.by_key[key], catalog.envelope)
     texts = rules_in(target) if table.candidates else {}
-    for day in table.candidates_without(without):
+    for day in table.candidates_without(excluded_days):
         verdict = table.verdict(day, budget)
         if verdict is not None and not verdict.reason:
             built = texts.get(target.build_fingerprint(day) or 0)
@@ -226,9 +233,9 @@ def unchanged(
             yield day, event_rules(table.event_type, table.envelope, release)
 
 
-def note_builds(target: Snapshot, rules: BuildRules, others: Mapping[date, BuildRules]) -> dict[str, int]:
-    """Return the app transactions that store the texts of rules: of this build, and of the days in `others`."""
-    noted: dict[str, int] = {}
-    for each in [rules, *others.values()]:
-        noted |= note_rules(target, each.text, each.fingerprint)
-    return noted | {target.fingerprint_id(day): each.fingerprint for day, each in others.items()}
+def note_builds(target: Snapshot, rules: BuildRules, unchanged_rules: Mapping[date, BuildRules]) -> dict[str, int]:
+    """Return the app transactions that store the texts of rules: of this build, and of unchanged days."""
+    transactions: dict[str, int] = {}
+    for build in [rules, *unchanged_rules.values()]:
+        transactions |= note_rules(target, build.text, build.fingerprint)
+    return transactions | {target.fingerprint_id(day): build.fingerprint for day, build in unchanged_rules.items()}

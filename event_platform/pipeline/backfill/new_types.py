@@ -23,23 +23,26 @@ def find_new_types(
     catalog: Catalog,
     deduplicated: Snapshot,
     tables: Mapping[str, Snapshot],
-    without: Collection[date],
+    excluded_days: Collection[date],
 ) -> dict[str, dict[date, int]]:
     """Return the days that tables never had, with the number of their events in other tables, by table.
 
     The other tables are unregistered_events and those of retired types. `tables` are the tables of event types by key.
     Nothing is read for tables that have every day.
     """
-    days = sorted(deduplicated.rows_by_date().keys() - set(without))
-    missing = {key: [day for day in days if not each.was_built(day)] for key, each in tables.items()}
-    missing = {key: lacking for key, lacking in missing.items() if lacking}
-    if not missing:
+    days = sorted(deduplicated.rows_by_date().keys() - set(excluded_days))
+    missing_days = {key: [day for day in days if not each.was_built(day)] for key, each in tables.items()}
+    missing_days = {key: type_days for key, type_days in missing_days.items() if type_days}
+    if not missing_days:
         return {}
-    looked_at = sorted({day for lacking in missing.values() for day in lacking})
-    found = Counter[tuple[str, date]]()
+    days_to_count = sorted({day for type_days in missing_days.values() for day in type_days})
+    event_counts = Counter[tuple[str, date]]()
     for each in (lake.unregistered_events, *lake.retired_tables(catalog.event_types)):
-        found.update(_count(each.snapshot(), looked_at, [catalog.by_key[key] for key in missing]))
-    return {tables[key].table.name: {day: found[key, day] for day in lacking} for key, lacking in missing.items()}
+        event_counts.update(_count(each.snapshot(), days_to_count, [catalog.by_key[key] for key in missing_days]))
+    return {
+        tables[key].table.name: {day: event_counts[key, day] for day in type_days}
+        for key, type_days in missing_days.items()
+    }
 
 
 def _count(table: Snapshot, days: Sequence[date], event_types: Sequence[EventType]) -> Mapping[tuple[str, date], int]:
@@ -63,5 +66,5 @@ def _count(table: Snapshot, days: Sequence[date], event_types: Sequence[EventTyp
 
 def _may_have(file: DataFile, names: Collection[str]) -> bool:
     """Return whether a file may contain events of these names, by its statistics."""
-    least, most = file.minimum.get("event_name"), file.maximum.get("event_name")
-    return least is None or most is None or any(least <= name <= most for name in names)
+    lowest, highest = file.minimum.get("event_name"), file.maximum.get("event_name")
+    return lowest is None or highest is None or any(lowest <= name <= highest for name in names)

@@ -13,7 +13,7 @@ from event_platform.pipeline.backfill.find import Backfills
 from event_platform.pipeline.cpu_time import cpu_seconds
 from event_platform.pipeline.due_dates import DueDates
 
-#: The last days whose CPU time is looked at.
+#: Number of last days whose CPU time is used.
 _DAYS = 30
 
 
@@ -35,13 +35,13 @@ class BackfillPlan:
     tables: Sequence[TablePlan]
     failing: Mapping[str, str]
     reports: Sequence[date]  # days whose quality report would be built as well
-    left: Mapping[date, str]  # days on which every table is due, and why: these are not compared
+    uncompared: Mapping[date, str]  # days that are not compared, because every table is due; with the reason
 
     @property
     def cpu_seconds(self) -> float | None:
         """The estimate for all tables; None if no run has recorded its CPU time."""
-        known = [each.cpu_seconds for each in self.tables if each.cpu_seconds is not None]
-        return sum(known) if len(known) == len(self.tables) else None
+        estimates = [each.cpu_seconds for each in self.tables if each.cpu_seconds is not None]
+        return sum(estimates) if len(estimates) == len(self.tables) else None
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it for `--json`."""
@@ -58,36 +58,38 @@ class BackfillPlan:
         return {
             "tables": tables,
             "reports": len(self.reports),
-            "left": [day.isoformat() for day in self.left],
+            "left": [day.isoformat() for day in self.uncompared],
             "cpu_seconds": self.cpu_seconds,
             "failing": dict(self.failing),
         }
 
 
 def plan_backfills(lake: Lake, catalog: Catalog, due: DueDates) -> BackfillPlan:
-    """Add rows and CPU seconds to what is due."""
+    """Return the rows and CPU seconds of the due dates."""
     backfills = due.backfills
     tables = {each.name: each for each in (lake.unregistered_events, *map(lake.event_table, catalog.event_types))}
     deduplicated = lake.deduplicated_events.snapshot()
     per_row = _seconds_per_row(lake.unregistered_events.snapshot(), deduplicated)
-    planned = [_plan(tables[name], backfills, per_row) for name in sorted(backfills.due)]
-    beside = {day for name, days in backfills.due.items() for day in days if backfills.changes_rows(name, day)}
-    return BackfillPlan(planned, backfills.failing, sorted(beside.union(due.reports)), due.of_platform)
+    table_plans = [_plan(tables[name], backfills, per_row) for name in sorted(backfills.due)]
+    report_days = {day for name, days in backfills.due.items() for day in days if backfills.changes_rows(name, day)}
+    return BackfillPlan(table_plans, backfills.failing, sorted(report_days.union(due.reports)), due.of_platform)
 
 
 def _plan(table: Table, backfills: Backfills, per_row: float | None) -> TablePlan:
     due = backfills.due[table.name]
-    rows = sum(table.snapshot().rows_by_date(due.keys()).values()) + sum(backfills.new.get(table.name, {}).values())
+    rows = sum(table.snapshot().rows_by_date(due.keys()).values()) + sum(
+        backfills.new_days.get(table.name, {}).values()
+    )
     seconds = None if per_row is None else rows * per_row
     return TablePlan(table.name, sorted(due), rows, seconds, sorted(set(due.values())))
 
 
-def _seconds_per_row(typed: Snapshot, deduplicated: Snapshot) -> float | None:
-    """Return the CPU seconds in which an event was typed. The log of unregistered_events has those of all tables."""
-    rows = _last(deduplicated.rows_by_date())
-    seconds = cpu_seconds([typed], rows)
+def _seconds_per_row(unregistered: Snapshot, deduplicated: Snapshot) -> float | None:
+    """Return the CPU seconds of typing an event. The log of unregistered_events has the time of all tables."""
+    rows = _last_days(deduplicated.rows_by_date())
+    seconds = cpu_seconds([unregistered], rows)
     return sum(seconds.values()) / sum(rows[day] for day in seconds) if seconds else None
 
 
-def _last(rows: Mapping[date, int]) -> dict[date, int]:
+def _last_days(rows: Mapping[date, int]) -> dict[date, int]:
     return {day: rows[day] for day in sorted(rows)[-_DAYS:] if rows[day]}

@@ -1,11 +1,11 @@
-"""Verdicts on partitions built with other rules, cached by the process so that it reads rows once."""
+"""Verdicts on partitions built with other rules, cached by the process so that it reads their rows once."""
 
 from collections import OrderedDict
 from datetime import date
 from threading import Lock
 from typing import NamedTuple
 
-#: Rows that a partition counts for at least.
+#: Minimum number of rows that a partition takes from the budget.
 _LEAST_ROWS = 1_000
 
 _MOST_VERDICTS = 200_000
@@ -18,7 +18,7 @@ class Verdict(NamedTuple):
     """Whether the rows of a partition would differ."""
 
     reason: str  # why they would; empty if they would not
-    moves_events: bool = False  # events of it are in another table, or the other way round
+    moves_events: bool = False  # its events are in another table, or it has events of another table
 
 
 class Verdicts:
@@ -26,23 +26,23 @@ class Verdicts:
 
     def __init__(self) -> None:
         """Begin without verdicts."""
-        self._found: OrderedDict[PartitionKey, Verdict] = OrderedDict()
-        self._keeping = Lock()  # sensors are evaluated side by side
+        self._verdicts: OrderedDict[PartitionKey, Verdict] = OrderedDict()
+        self._lock = Lock()  # sensors are evaluated side by side
 
     def get(self, key: PartitionKey) -> Verdict | None:
         """Return the verdict of a partition, if there is one."""
-        return self._found.get(key)
+        return self._verdicts.get(key)
 
-    def keep(self, key: PartitionKey, verdict: Verdict) -> None:
+    def add(self, key: PartitionKey, verdict: Verdict) -> None:
         """Cache a verdict, and drop the oldest one if there are too many."""
-        with self._keeping:
-            self._found[key] = verdict
-            if len(self._found) > _MOST_VERDICTS:
-                self._found.popitem(last=False)
+        with self._lock:
+            self._verdicts[key] = verdict
+            if len(self._verdicts) > _MOST_VERDICTS:
+                self._verdicts.popitem(last=False)
 
     def clear(self) -> None:
         """Drop all verdicts."""
-        self._found.clear()
+        self._verdicts.clear()
 
 
 VERDICTS = Verdicts()
@@ -53,13 +53,13 @@ class Budget:
 
     def __init__(self, rows: int | None) -> None:
         """Begin with this many rows."""
-        self._left = rows
+        self._rows = rows
 
     def take(self, rows: int) -> bool:
         """Return whether a partition with `rows` rows may be examined; the last one may exceed the budget."""
-        if self._left is None:
+        if self._rows is None:
             return True
-        if self._left <= 0:
+        if self._rows <= 0:
             return False
-        self._left -= max(rows, _LEAST_ROWS)
+        self._rows -= max(rows, _LEAST_ROWS)
         return True

@@ -20,29 +20,29 @@ K = TypeVar("K")
 
 
 def compact(
-    context: PipelineContext, appended: Mapping[K, tuple[Snapshot, Collection[date]]]
+    context: PipelineContext, tables: Mapping[K, tuple[Snapshot, Collection[date]]]
 ) -> dict[K, list[AddAction | RemoveAction]]:
-    """Compact small files before an append, as `compact_each` does. Raises the error of any of the tables."""
-    actions, failed = compact_each(context, appended)
-    for error in failed.values():
+    """Compact small files before an append, as `compact_tables` does. Raises the error of any of the tables."""
+    actions, errors = compact_tables(context, tables)
+    for error in errors.values():
         raise error
     return actions
 
 
-def compact_each(
-    context: PipelineContext, appended: Mapping[K, tuple[Snapshot, Collection[date]]]
+def compact_tables(
+    context: PipelineContext, tables: Mapping[K, tuple[Snapshot, Collection[date]]]
 ) -> tuple[dict[K, list[AddAction | RemoveAction]], dict[K, EventPlatformError]]:
     """Compact small files before an append: of some partitions of several tables.
 
     Returns the actions to commit with the append, and the error of each table for which this failed.
     """
-    actions: dict[K, list[AddAction | RemoveAction]] = {key: [] for key in appended}
-    failed: dict[K, EventPlatformError] = {}
+    actions: dict[K, list[AddAction | RemoveAction]] = {key: [] for key in tables}
+    errors: dict[K, EventPlatformError] = {}
     tasks: list[tuple[K, tuple[TableLocation, pl.Schema, list[DataFile]]]] = []
-    for key, (snapshot, days) in appended.items():
+    for key, (snapshot, days) in tables.items():
         groups = error_or_result(snapshot.table, partial(_groups, snapshot, days, context.sizing))
         if isinstance(groups, EventPlatformError):
-            failed[key] = groups
+            errors[key] = groups
         else:
             tasks += [(key, (snapshot.table_to_write, snapshot.schema, files)) for files in groups]
     rows = sum(file.rows for _, (*_, files) in tasks for file in files)
@@ -50,10 +50,10 @@ def compact_each(
     results = context.run_tasks(try_to_compact, arguments, "small files", small=context.is_small(rows))
     for (key, (table, _, files)), result in zip(tasks, results, strict=True):
         if isinstance(result, EventPlatformError):
-            failed[key] = result
+            errors[key] = result
         else:
             actions[key] += [result, *(remove_action(table, file, data_change=False) for file in files)]
-    return actions, failed
+    return actions, errors
 
 
 def _groups(snapshot: Snapshot, days: Collection[date], sizing: Sizing) -> list[list[DataFile]]:

@@ -24,13 +24,15 @@ def groups_to_compact(files: Sequence[DataFile], sizing: Sizing) -> list[list[Da
 
     The files of a group are in one size class, and older than the compaction age.
     """
-    last = (time.time() - sizing.compaction_age.total_seconds()) * 1_000
+    latest = (time.time() - sizing.compaction_age.total_seconds()) * 1_000
     groups, sizes = [], sizing.compaction_size_classes
     for smaller, size in zip((0, *sizes), sizes, strict=False):
-        alike = sorted((f for f in files if smaller < f.size <= size and f.modified <= last), key=_arrival)
-        while _is_due(group := _first_group(alike, sizing), sizing):
+        candidates = sorted(
+            (file for file in files if smaller < file.size <= size and file.modified <= latest), key=_arrival
+        )
+        while _is_due(group := _first_group(candidates, sizing), sizing):
             groups.append(group)
-            alike = alike[len(group) :]
+            candidates = candidates[len(group) :]
     return groups
 
 
@@ -39,7 +41,7 @@ def _arrival(file: DataFile) -> str:
 
 
 def _first_group(files: Sequence[DataFile], sizing: Sizing) -> list[DataFile]:
-    """Return the first files that together fill a file, within the rows that a task may hold."""
+    """Return the first files that together fill a file, within the maximum rows of a task."""
     group: list[DataFile] = []
     size = rows = 0
     for file in files:

@@ -1,8 +1,8 @@
 """Files of raw_events → candidates: records that share their uuid with another one.
 
-A key is a hash of a uuid. The keys alone show that most records share theirs with no other. For the few remaining
-candidates, the uuids themselves are compared. Keys are read from files that store them (see `file_keys`), and computed
-from the uuids of other files.
+A key is a hash of a uuid. Most records have a key that no other record has: they are unique. The uuids of the few
+remaining candidates are compared. Keys are read from files that store them (see `file_keys`), and computed from the
+uuids of other files.
 """
 
 import io
@@ -27,20 +27,20 @@ _KEYS = 1 << KEY_BITS
 _SOUND = pl.col("corruption_reason").is_null()
 _ORDER = list(SOURCE_COLUMNS)
 _COLUMNS = [*_ORDER, "event_uuid", "created_date"]
-_PLACE = ["arrival_date", "source_object"]
+_FILE_COLUMNS = ["arrival_date", "source_object"]
 NO_KEYS = pl.Series(_HASH, dtype=pl.UInt64)
 NO_CANDIDATES = pl.DataFrame(schema={**{name: RAW_EVENTS.schema[name] for name in _COLUMNS}, "body_hash": pl.UInt64})
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedKeys:
     """Keys that occur more than once, and other files that contain some of them.
 
     `by_path` has the keys of each file; without it, any key may be in any file.
     """
 
     keys: pl.Series
-    others: list[DataFile]
+    other_files: list[DataFile]
     by_path: Mapping[str, pl.Series] | None = None
 
     def keys_in(self, files: Sequence[DataFile]) -> pl.Series:
@@ -59,50 +59,54 @@ def may_hold(file: DataFile, ordered_dates: Sequence[date]) -> bool:
     return next_date < len(ordered_dates) and ordered_dates[next_date] <= last
 
 
-def history_of(files: list[DataFile], own: list[DataFile], window_days: int) -> list[DataFile]:
-    """Return the files that arrived within the window before any of the `own` files, including these."""
-    arrivals = {file.partition for file in own}
+def history_of(files: list[DataFile], files_of_dates: list[DataFile], window_days: int) -> list[DataFile]:
+    """Return the files that arrived within the window before any of `files_of_dates`, including these."""
+    arrivals = {file.partition for file in files_of_dates}
     days = {day - timedelta(days=back) for day in arrivals for back in range(window_days + 1)}
     return [file for file in files if file.partition in days]
 
 
-def may_share(files: Sequence[DataFile], own: Sequence[DataFile]) -> list[DataFile]:
-    """Return the files that may contain an event_uuid of `own`, by the statistics of both.
+def may_share(files: Sequence[DataFile], target_files: Sequence[DataFile]) -> list[DataFile]:
+    """Return the files that may contain an event_uuid of `target_files`, by the statistics of both.
 
     If uuids rise with time (UUID version 7, ULID, numbers), hardly any earlier file is read. If they are random, all
     are.
     """
-    least, greatest = ([getattr(file, bound).get("event_uuid") for file in own] for bound in ("minimum", "maximum"))
-    if None in least or None in greatest:
+    minima, maxima = (
+        [getattr(file, bound).get("event_uuid") for file in target_files] for bound in ("minimum", "maximum")
+    )
+    if None in minima or None in maxima:
         return list(files)
-    low, high = min(least, default=""), max(greatest, default="")
+    low, high = min(minima, default=""), max(maxima, default="")
     return [file for file in files if _meets(file.minimum.get("event_uuid"), file.maximum.get("event_uuid"), low, high)]
 
 
-def _meets(least: str | None, greatest: str | None, low: str, high: str) -> bool:
-    return least is None or greatest is None or (least <= high and low <= greatest)
+def _meets(minimum: str | None, maximum: str | None, low: str, high: str) -> bool:
+    return minimum is None or maximum is None or (minimum <= high and low <= maximum)
 
 
-def shared_keys(lake: Lake, dates: list[date], own: list[DataFile], others: list[DataFile]) -> Shared:
-    """Return the keys shared by records of some created_dates: keys of `own` that repeat there or are in `others`."""
-    whole = [file for file in own if _is_of_dates(file, dates)]
-    known = use_keys(lake.raw_events, whole, lambda keys: keys)
-    records = _sound(lake, [file for file in own if file.path not in known])
+def shared_keys(
+    lake: Lake, dates: list[date], files_of_dates: list[DataFile], other_files: list[DataFile]
+) -> SharedKeys:
+    """Return the keys shared by records of some created_dates: those that occur again in their files or in others."""
+    uniform_files = [file for file in files_of_dates if _is_of_dates(file, dates)]
+    stored_keys = use_keys(lake.raw_events, uniform_files, lambda keys: keys)
+    records = _sound_records(lake, [file for file in files_of_dates if file.path not in stored_keys])
     of_dates = pl.col("created_date").is_in(dates)
-    hashed = records.filter(of_dates).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series()
-    keys = pl.concat([hashed, *(each.alias(_HASH) for each in known.values())]).sort()
-    beside = _met(_keyed(records.filter(~of_dates)), keys, _PLACE)[_HASH]
-    shared, holding = _shared_by(lake, others, keys)
-    return Shared(pl.concat([_repeated(keys), beside, shared]).unique(), holding)
+    computed_keys = records.filter(of_dates).select(_KEY.alias(_HASH)).collect(engine="streaming").to_series()
+    keys = pl.concat([computed_keys, *(each.alias(_HASH) for each in stored_keys.values())]).sort()
+    matches = _find_keys(_with_keys(records.filter(~of_dates)), keys, _FILE_COLUMNS)[_HASH]
+    keys_elsewhere, files_elsewhere = _keys_also_in(lake, other_files, keys)
+    return SharedKeys(pl.concat([_repeated_keys(keys), matches, keys_elsewhere]).unique(), files_elsewhere)
 
 
 def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int, DataFile], searches: int) -> str:
-    """Write the keys of numbered files in their order, so that each of the `searches` reads only its share of them.
+    """Write the sorted keys of numbered files, so that each of the `searches` reads only its share of the keys.
 
-    Each key has a flag that its record is of one of the created_dates, and the number of its file. Returns `address`.
+    A row has the key, whether its record is of one of the created_dates, and the number of its file. Returns `address`.
     """
     keys = pl.concat(
-        _sound(lake, [file]).select(
+        _sound_records(lake, [file]).select(
             _KEY.alias(_HASH),
             pl.col("created_date").is_in(dates).alias("of_dates"),
             pl.lit(number, dtype=pl.UInt32).alias("file"),
@@ -117,7 +121,7 @@ def spread_keys(lake: Lake, address: str, dates: list[date], files: Mapping[int,
     return address
 
 
-def shared_in_part(lake: Lake, addresses: list[str], search: int, searches: int) -> pl.DataFrame:
+def shared_keys_in_range(lake: Lake, addresses: list[str], search: int, searches: int) -> pl.DataFrame:
     """Return the keys in one share that a record `of_dates` and another record have, with their files.
 
     Shares are ranges of keys, so equal keys are in the same share.
@@ -127,49 +131,58 @@ def shared_in_part(lake: Lake, addresses: list[str], search: int, searches: int)
     spread = pl.scan_parquet(addresses, **lake.storage.for_polars()).filter(share)
     of_dates = pl.col("of_dates")
     keys = spread.filter(of_dates).select(_HASH).collect(engine="streaming").to_series().sort()
-    beside = _met(spread.filter(~of_dates), keys, ["file"])
-    shared = pl.concat([_repeated(keys), beside[_HASH]]).unique()
-    return pl.concat([_met(spread.filter(of_dates), shared, ["file"]), beside])
+    matches = _find_keys(spread.filter(~of_dates), keys, ["file"])
+    keys_shared = pl.concat([_repeated_keys(keys), matches[_HASH]]).unique()
+    return pl.concat([_find_keys(spread.filter(of_dates), keys_shared, ["file"]), matches])
 
 
-def shared_of(parts: Sequence[pl.DataFrame], files: Mapping[int, DataFile], others: Sequence[DataFile]) -> Shared:
-    """Combine the results of all shares. `others` are the files of other created_dates."""
-    places = pl.concat(parts).partition_by("file", as_dict=True)
-    by_path = {files[number].path: found[_HASH] for (number,), found in places.items()}
-    return Shared(NO_KEYS, [file for file in others if file.path in by_path], by_path)
+def shared_of(
+    results: Sequence[pl.DataFrame], files: Mapping[int, DataFile], other_files: Sequence[DataFile]
+) -> SharedKeys:
+    """Combine the results of all shares. `other_files` are the files of other created_dates."""
+    places = pl.concat(results).partition_by("file", as_dict=True)
+    by_path = {files[number].path: rows[_HASH] for (number,), rows in places.items()}
+    return SharedKeys(NO_KEYS, [file for file in other_files if file.path in by_path], by_path)
 
 
 def new_shared_keys(
-    lake: Lake, dates: list[date], new: list[DataFile], early: list[DataFile], known: list[DataFile]
-) -> Shared:
-    """Return the keys that new records of some created_dates, and all in `early`, share with new and `known` ones."""
-    arrived = _sound(lake, new)
-    asked = pl.concat([arrived.filter(pl.col("created_date").is_in(dates)), _sound(lake, early)])
-    keys = asked.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series().sort()
-    repeated = _repeated(arrived.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
-    shared, holding = _shared_by(lake, known, keys)
-    return Shared(pl.concat([repeated, shared]).unique(), holding)
+    lake: Lake, dates: list[date], new_files: list[DataFile], early_files: list[DataFile], known_files: list[DataFile]
+) -> SharedKeys:
+    """Return the keys that records share with other new records or with records of `known_files`.
+
+    Searched are the keys of new records of some created_dates, and of all records in `early_files`.
+    """
+    new_records = _sound_records(lake, new_files)
+    searched_records = pl.concat(
+        [new_records.filter(pl.col("created_date").is_in(dates)), _sound_records(lake, early_files)]
+    )
+    keys = searched_records.select(_KEY.unique().alias(_HASH)).collect(engine="streaming").to_series().sort()
+    repeated_keys = _repeated_keys(new_records.select(_KEY.alias(_HASH)).collect(engine="streaming").to_series().sort())
+    keys_elsewhere, files_elsewhere = _keys_also_in(lake, known_files, keys)
+    return SharedKeys(pl.concat([repeated_keys, keys_elsewhere]).unique(), files_elsewhere)
 
 
 def candidates_in(lake: Lake, sizing: Sizing, files: list[DataFile], keys: pl.Series) -> pl.DataFrame:
     """Return the records with one of the keys, with the columns for the deduplication rule."""
-    found = [
-        _among(_keyed(piece.filter(_SOUND)), keys).select(*_COLUMNS, body_hash=pl.col("body").hash()).collect()
+    frames = [
+        _having_keys(_with_keys(piece.filter(_SOUND)), keys)
+        .select(*_COLUMNS, body_hash=pl.col("body").hash())
+        .collect()
         for piece in scan_pieces(lake.raw_events, files, sizing.rows_per_split_batch)
     ]
     # A polars text would keep the whole buffer of all texts in memory; an Arrow text does not.
-    return pl.concat([pl.DataFrame(each.to_arrow(compat_level=pl.CompatLevel.oldest())) for each in found])
+    return pl.concat([pl.DataFrame(frame.to_arrow(compat_level=pl.CompatLevel.oldest())) for frame in frames])
 
 
 def new_verdicts(
-    dates: list[date], before: pl.DataFrame, arrived: pl.DataFrame, window_days: int
+    dates: list[date], old_candidates: pl.DataFrame, new_candidates: pl.DataFrame, window_days: int
 ) -> pl.DataFrame | None:
-    """Return the duplicates among candidates that `arrived`, or None if the verdict on an earlier record changes."""
-    verdicts = find_duplicates(pl.concat([before, arrived]), dates, window_days)
-    on_old = verdicts.join(before, on=_ORDER, how="semi")
-    if not on_old.sort(_ORDER).equals(find_duplicates(before, dates, window_days).sort(_ORDER)):
+    """Return the duplicates among `new_candidates`, or None if the verdict on an old candidate changes."""
+    verdicts = find_duplicates(pl.concat([old_candidates, new_candidates]), dates, window_days)
+    old_verdicts = verdicts.join(old_candidates, on=_ORDER, how="semi")
+    if not old_verdicts.sort(_ORDER).equals(find_duplicates(old_candidates, dates, window_days).sort(_ORDER)):
         return None
-    return verdicts.join(on_old, on=_ORDER, how="anti")
+    return verdicts.join(old_verdicts, on=_ORDER, how="anti")
 
 
 def _is_of_dates(file: DataFile, dates: Collection[date]) -> bool:
@@ -178,38 +191,41 @@ def _is_of_dates(file: DataFile, dates: Collection[date]) -> bool:
     return first is not None and first == last and first in dates
 
 
-def _shared_by(lake: Lake, files: list[DataFile], keys: pl.Series) -> tuple[pl.Series, list[DataFile]]:
+def _keys_also_in(lake: Lake, files: list[DataFile], keys: pl.Series) -> tuple[pl.Series, list[DataFile]]:
     """Return the sorted keys that records of some files also have, and the files that may contain them."""
-    found = use_keys(lake.raw_events, files, lambda stored: shared_with(keys, stored).alias(_HASH))
-    hashed = [file for file in files if file.path not in found]
-    beside = _met(_keyed(_sound(lake, hashed)), keys, _PLACE)
-    holding = [file for file in files if file.path in found and len(found[file.path])]
-    return pl.concat([*found.values(), beside[_HASH]]), [*holding, *_holding(hashed, beside)]
+    keys_in_files = use_keys(lake.raw_events, files, lambda stored: shared_with(keys, stored).alias(_HASH))
+    files_without_keys = [file for file in files if file.path not in keys_in_files]
+    matches = _find_keys(_with_keys(_sound_records(lake, files_without_keys)), keys, _FILE_COLUMNS)
+    files_with_keys = [file for file in files if file.path in keys_in_files and len(keys_in_files[file.path])]
+    return pl.concat([*keys_in_files.values(), matches[_HASH]]), [
+        *files_with_keys,
+        *_files_that_may_have(files_without_keys, matches),
+    ]
 
 
-def _sound(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
+def _sound_records(lake: Lake, files: list[DataFile]) -> pl.LazyFrame:
     return scan_files(lake.raw_events, files).filter(_SOUND)
 
 
-def _keyed(records: pl.LazyFrame) -> pl.LazyFrame:
+def _with_keys(records: pl.LazyFrame) -> pl.LazyFrame:
     return records.with_columns(_KEY.alias(_HASH))
 
 
-def _repeated(ordered: pl.Series) -> pl.Series:
+def _repeated_keys(sorted_keys: pl.Series) -> pl.Series:
     """Return the keys that occur more than once. Sorting takes a fraction of the memory of counting."""
-    return ordered.filter(ordered == ordered.shift())
+    return sorted_keys.filter(sorted_keys == sorted_keys.shift())
 
 
-def _among(records: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
+def _having_keys(records: pl.LazyFrame, keys: pl.Series) -> pl.LazyFrame:
     return records.join(keys.to_frame(_HASH).lazy(), on=_HASH, how="semi")
 
 
-def _met(records: pl.LazyFrame, keys: pl.Series, place: list[str]) -> pl.DataFrame:
+def _find_keys(records: pl.LazyFrame, keys: pl.Series, file_columns: list[str]) -> pl.DataFrame:
     """Return the keys that the records have, with their files."""
-    return _among(records, keys).select(_HASH, *place).unique().collect(engine="streaming")
+    return _having_keys(records, keys).select(_HASH, *file_columns).unique().collect(engine="streaming")
 
 
-def _holding(files: list[DataFile], met: pl.DataFrame) -> list[DataFile]:
+def _files_that_may_have(files: list[DataFile], met: pl.DataFrame) -> list[DataFile]:
     """Return the files that may contain the keys."""
     objects = {day: sorted(set(names)) for day, names in met.group_by("arrival_date").agg("source_object").iter_rows()}
     return [file for file in files if _has_one_of(objects.get(file.partition, []), file)]

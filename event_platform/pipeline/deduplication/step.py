@@ -25,21 +25,21 @@ from event_platform.lake.files import DataFile, in_batches
 from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import TableCommit, Written, adds_of
+from event_platform.lake.table_commit import CommitResult, TableCommit, adds_of
 from event_platform.pipeline.compaction.step import compact
 from event_platform.pipeline.context import PipelineContext
 from event_platform.pipeline.cpu_time import add_step_time
 from event_platform.pipeline.deduplication.candidates import (
     NO_CANDIDATES,
-    Shared,
+    SharedKeys,
     candidates_in,
     history_of,
     may_hold,
     may_share,
     new_shared_keys,
     new_verdicts,
-    shared_in_part,
     shared_keys,
+    shared_keys_in_range,
     shared_of,
     spread_keys,
 )
@@ -53,8 +53,8 @@ class DeduplicationReport:
 
     unique: int
     kinds: Counter[str]
-    unique_written: Written
-    duplicates_written: Written
+    unique_commit: CommitResult
+    duplicates_commit: CommitResult
 
 
 class _Targets(NamedTuple):
@@ -96,22 +96,24 @@ def _deduplicate(
         for version, days in _appendable(targets, [] if rebuild else dates, fingerprint, raw.version).items()
         if (work := _new_records(context, raw, version, days, window_days)) is not None
     ]
-    appended = [day for work in appends for day in work.dates]
-    rebuilt = [day for day in dates if day not in appended]
-    works = [*appends, *([_all_records(context, raw, rebuilt, window_days)] if rebuilt else [])]
+    appended_days = [day for work in appends for day in work.dates]
+    rebuilt_days = [day for day in dates if day not in appended_days]
+    works = [*appends, *([_all_records(context, raw, rebuilt_days, window_days)] if rebuilt_days else [])]
     splits = _split(context, targets, works)
     versions = dict.fromkeys(dates, raw.version)
-    compactions = compact(context, {"duplicates": (targets.duplicates, appended), "unique": (targets.unique, appended)})
+    compactions = compact(
+        context, {"duplicates": (targets.duplicates, appended_days), "unique": (targets.unique, appended_days)}
+    )
 
     def commit(
         target: Snapshot,
         adds: list[AddAction],
         compaction: list[AddAction | RemoveAction],
         transactions: Mapping[str, int],
-    ) -> dict[date, Written]:
+    ) -> dict[date, CommitResult]:
         changes = TableCommit(target, transactions=transactions)
-        changes.rebuild(rebuilt, adds_of(rebuilt, adds), versions, fingerprint)
-        return changes.append(appended, [*adds_of(appended, adds), *compaction], versions).commit()
+        changes.rebuild(rebuilt_days, adds_of(rebuilt_days, adds), versions, fingerprint)
+        return changes.append(appended_days, [*adds_of(appended_days, adds), *compaction], versions).commit()
 
     # deduplicated_events last: its source version records that the partition is done.
     adds = [add for each in splits for add in each.duplicates]
@@ -150,13 +152,18 @@ def _appendable(targets: _Targets, dates: Sequence[date], fingerprint: int, vers
     by_version: dict[int, list[date]] = {}
     for day in dates:
         # Of two commits one may be missing: the run was killed in between.
-        state, other = ((table.source_version(day), table.build_fingerprint(day)) for table in targets)
+        state, other_state = ((table.source_version(day), table.build_fingerprint(day)) for table in targets)
         source_version, built_with = state
-        if source_version is not None and source_version < version and built_with == fingerprint and state == other:
+        if (
+            source_version is not None
+            and source_version < version
+            and built_with == fingerprint
+            and state == other_state
+        ):
             by_version.setdefault(source_version, []).append(day)
-    altered = {day for table in targets for day in altered_dates(table, list(chain(*by_version.values())))}
-    intact = {each: [day for day in days if day not in altered] for each, days in by_version.items()}
-    return {each: days for each, days in intact.items() if days}
+    altered_days = {day for table in targets for day in altered_dates(table, list(chain(*by_version.values())))}
+    intact = {version: [day for day in days if day not in altered_days] for version, days in by_version.items()}
+    return {version: days for version, days in intact.items() if days}
 
 
 def _new_records(
@@ -166,69 +173,83 @@ def _new_records(
 
     None if verdicts on older records may have changed, or most records are new: then the partitions are rebuilt.
     """
-    added = added_since_version(raw, version)
-    if added is None:
+    new_paths = added_since_version(raw, version)
+    if new_paths is None:
         return None
     files = raw.files()
-    new = [file for file in files if file.path in added and file.minimum.get("created_date") is not None]
-    old = [file for file in files if file.path not in added]
-    own_new, own_old = _own(new, dates), _own(old, dates)
-    last = max(((file.partition, file.maximum["source_object"]) for file in own_old), default=None)
-    early = [file for file in new if last is not None and (file.partition, file.minimum["source_object"]) <= last]
-    if sum(file.rows for file in own_new) > min(context.sizing.rows_per_search, sum(file.rows for file in own_old)):
+    new_files = [file for file in files if file.path in new_paths and file.minimum.get("created_date") is not None]
+    old_files = [file for file in files if file.path not in new_paths]
+    new_of_dates, old_of_dates = _files_of_dates(new_files, dates), _files_of_dates(old_files, dates)
+    last_old_object = max(((file.partition, file.maximum["source_object"]) for file in old_of_dates), default=None)
+    early_files = [
+        file
+        for file in new_files
+        if last_old_object is not None and (file.partition, file.minimum["source_object"]) <= last_old_object
+    ]
+    if sum(file.rows for file in new_of_dates) > min(
+        context.sizing.rows_per_search, sum(file.rows for file in old_of_dates)
+    ):
         return None
-    history = history_of(old, [*own_new, *(own_old if early else [])], window_days)
-    known = may_share(list({file.path: file for file in [*history, *own_old]}.values()), new)
-    (shared,) = context.run_tasks(new_shared_keys, [(context.lake, dates, new, early, known)], "duplicates")
-    before = _candidates(context, shared.others, shared)
-    arrived = _candidates(context, new, shared)
-    losers = new_verdicts(dates, before, arrived, window_days)
-    return None if losers is None else _Work(dates, own_new, losers)
+    history = history_of(old_files, [*new_of_dates, *(old_of_dates if early_files else [])], window_days)
+    earlier_files = may_share(list({file.path: file for file in [*history, *old_of_dates]}.values()), new_files)
+    (shared,) = context.run_tasks(
+        new_shared_keys, [(context.lake, dates, new_files, early_files, earlier_files)], "duplicates"
+    )
+    old_candidates = _candidates(context, shared.other_files, shared)
+    new_candidates = _candidates(context, new_files, shared)
+    losers = new_verdicts(dates, old_candidates, new_candidates, window_days)
+    return None if losers is None else _Work(dates, new_of_dates, losers)
 
 
 def _all_records(context: PipelineContext, raw: Snapshot, dates: list[date], window_days: int) -> _Work:
     """Return the work on all records of some partitions."""
     files = raw.files()
-    own = _own(files, dates)
-    paths = {file.path for file in own}
-    others = may_share([file for file in history_of(files, own, window_days) if file.path not in paths], own)
-    searches = math.ceil(sum(file.rows for file in own) / context.sizing.rows_per_search)
+    files_of_dates = _files_of_dates(files, dates)
+    paths = {file.path for file in files_of_dates}
+    other_files = may_share(
+        [file for file in history_of(files, files_of_dates, window_days) if file.path not in paths], files_of_dates
+    )
+    searches = math.ceil(sum(file.rows for file in files_of_dates) / context.sizing.rows_per_search)
     if searches > 1:
-        shared = _search_in_parts(context, dates, own, others, searches)
+        shared = _search_in_parts(context, dates, files_of_dates, other_files, searches)
     else:
-        (shared,) = context.run_tasks(shared_keys, [(context.lake, dates, own, others)], "duplicates")
-    candidates = _candidates(context, [*own, *shared.others], shared)
-    return _Work(dates, own, find_duplicates(candidates, dates, window_days))
+        (shared,) = context.run_tasks(shared_keys, [(context.lake, dates, files_of_dates, other_files)], "duplicates")
+    candidates = _candidates(context, [*files_of_dates, *shared.other_files], shared)
+    return _Work(dates, files_of_dates, find_duplicates(candidates, dates, window_days))
 
 
 def _search_in_parts(
-    context: PipelineContext, dates: list[date], own: list[DataFile], others: list[DataFile], searches: int
-) -> Shared:
-    """Do the same as `shared_keys` for more keys than one task can hold, still reading every file only once."""
-    numbered = dict(enumerate([*own, *others]))
-    batches = in_batches(numbered.values(), context.sizing.rows_per_spread)
+    context: PipelineContext,
+    dates: list[date],
+    files_of_dates: list[DataFile],
+    other_files: list[DataFile],
+    searches: int,
+) -> SharedKeys:
+    """Do the same as `shared_keys` for more keys than fit in one task. Every file is still read only once."""
+    numbered_files = dict(enumerate([*files_of_dates, *other_files]))
+    batches = in_batches(numbered_files.values(), context.sizing.rows_per_spread)
     lake = context.lake
     with lake.storage.scratch() as folder:
         ends = [0, *accumulate(map(len, batches))]
         spreads = [
-            (lake, f"{folder}/{first}.parquet", dates, {n: numbered[n] for n in range(first, end)}, searches)
+            (lake, f"{folder}/{first}.parquet", dates, {n: numbered_files[n] for n in range(first, end)}, searches)
             for first, end in pairwise(ends)
         ]
         addresses = context.run_tasks(spread_keys, spreads, "keys")
-        parts = [(lake, addresses, search, searches) for search in range(searches)]
-        found = context.run_tasks(shared_in_part, parts, "duplicates")
-    return shared_of(found, numbered, others)
+        tasks = [(lake, addresses, search, searches) for search in range(searches)]
+        results = context.run_tasks(shared_keys_in_range, tasks, "duplicates")
+    return shared_of(results, numbered_files, other_files)
 
 
-def _candidates(context: PipelineContext, files: list[DataFile], shared: Shared) -> pl.DataFrame:
+def _candidates(context: PipelineContext, files: list[DataFile], shared: SharedKeys) -> pl.DataFrame:
     batches = [(batch, shared.keys_in(batch)) for batch in in_batches(files, rows_per_task(files, context.sizing))]
     tasks = [(context.lake, context.sizing, batch, keys) for batch, keys in batches if len(keys)]
     return pl.concat([NO_CANDIDATES, *context.run_tasks(candidates_in, tasks, "duplicates")])
 
 
-def _own(files: Collection[DataFile], dates: Sequence[date]) -> list[DataFile]:
-    ordered = sorted(dates)
-    return [file for file in files if may_hold(file, ordered)]
+def _files_of_dates(files: Collection[DataFile], dates: Sequence[date]) -> list[DataFile]:
+    ordered_dates = sorted(dates)
+    return [file for file in files if may_hold(file, ordered_dates)]
 
 
 def _kinds(lake: Lake, dates: Sequence[date]) -> dict[date, Counter[str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 
 import polars as pl
 
@@ -34,20 +35,19 @@ def find_differences(lake: Lake, files: CatalogFiles, broken_share: float, choic
     compared with the type that their name belongs to, or will belong to. The cost grows with the event types and with
     their files of thirty days.
     """
-    with _reading(lake.unregistered_events):
+    with _translate_read_errors(lake.unregistered_events):
         names = read_names(lake, files.catalog, choice)
 
     def of_type(event_type: EventType) -> list[Proposal]:
         return _of_type(lake, files, event_type, names.joining.get(event_type.name, ()), broken_share)
 
-    found = [each for proposals in map_threads(of_type, files.catalog.event_types) for each in proposals]
-    found += propose_names(names)
-    named = [replace(each, file=files.files.get(each.event_type, "")) for each in found]
-    return sorted(named, key=lambda each: (_ORDER.index(each.finding), -each.events, each.event_type, each.path))
+    proposals = [*chain.from_iterable(map_threads(of_type, files.catalog.event_types)), *propose_names(names)]
+    with_files = [replace(each, file=files.files.get(each.event_type, "")) for each in proposals]
+    return sorted(with_files, key=lambda each: (_ORDER.index(each.finding), -each.events, each.event_type, each.path))
 
 
 @contextmanager
-def _reading(table: Table) -> Iterator[None]:
+def _translate_read_errors(table: Table) -> Iterator[None]:
     """Raise TableError, with the table and the remedy, if one of its files cannot be read."""
     try:
         with translate_errors():
@@ -60,15 +60,15 @@ def _reading(table: Table) -> Iterator[None]:
 
 
 def _of_type(
-    lake: Lake, files: CatalogFiles, event_type: EventType, joining: Sequence[JoiningEvent], broken_share: float
+    lake: Lake, files: CatalogFiles, event_type: EventType, joining_events: Sequence[JoiningEvent], broken_share: float
 ) -> list[Proposal]:
     paths, table = SchemaPaths(event_type, files.documents[event_type.name]), lake.event_table(event_type)
-    with _reading(table):
+    with _translate_read_errors(table):
         arrivals = read_arrived(paths, table.snapshot(), broken_share)
     rules = (
         [] if arrivals is None else [*propose_rules(paths, arrivals, broken_share), *propose_unseen(paths, arrivals)]
     )
-    if joining:
+    if joining_events:
         arrivals = arrivals or Arrivals({}, {}, {}, RescuedSample(paths))
-        arrivals = with_joining(arrivals, paths, files.catalog.envelope.consumed, joining)
+        arrivals = with_joining(arrivals, paths, files.catalog.envelope.consumed, joining_events)
     return rules if arrivals is None else [*propose_fields(paths, arrivals, event_type.path_columns), *rules]

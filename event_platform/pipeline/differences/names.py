@@ -34,51 +34,57 @@ def read_names(lake: Lake, catalog: Catalog, choice: Choice) -> NewNames:
     spans = {name: span(by_day.items()) for name, by_day in counts.items() if name not in catalog.names}
     totals = Counter({name: each.events for name, each in spans.items()})
     pattern, with_ids = names_like_ids(spans)
-    others = Counter({name: count for name, count in totals.items() if name not in set(with_ids)})
-    meant = find_meant_names(others, catalog.names, _COMPARISONS // max(1, len(catalog.names)))
-    known = find_known(catalog, others.keys() - choice.new_names, meant)
-    new = Counter({name: count for name, count in others.items() if name not in known})
-    first = first_names(dict(new.most_common(MAX_EVENT_TYPES)))
-    sample = _read_sample(table, days, frozenset({*first, *known, *(counts.keys() & catalog.names)}))
+    plausible = Counter({name: count for name, count in totals.items() if name not in set(with_ids)})
+    meant_names = find_meant_names(plausible, catalog.names, _COMPARISONS // max(1, len(catalog.names)))
+    similar_types = find_known(catalog, plausible.keys() - choice.new_names, meant_names)
+    new_names = Counter({name: count for name, count in plausible.items() if name not in similar_types})
+    drafted_names = first_names(dict(new_names.most_common(MAX_EVENT_TYPES)))
+    sample = _read_sample(table, days, frozenset({*drafted_names, *similar_types, *(counts.keys() & catalog.names)}))
     draft, examples = Draft(catalog.envelope), dict[str, str]()
-    joining: dict[str, list[JoiningEvent]] = defaultdict(list)
-    for each in sample:
-        examples.setdefault(each.name, each.body)
-        if each.name in first:
-            draft.add([first[each.name]], [each.body])
-        elif joined := _joined(catalog, known, each.name, choice.alias_names):
-            joining[joined.name].append(each)
+    joining_events: dict[str, list[JoiningEvent]] = defaultdict(list)
+    for event in sample:
+        examples.setdefault(event.name, event.body)
+        if event.name in drafted_names:
+            draft.add([drafted_names[event.name]], [event.body])
+        elif event_type := _joined_type(catalog, similar_types, event.name, choice.alias_names):
+            joining_events[event_type.name].append(event)
     events = sum(rows[day] for day in days)
-    return NewNames(spans, events, known, frozenset(with_ids), pattern, draft.schemas(), examples, joining)
+    return NewNames(
+        spans, events, similar_types, frozenset(with_ids), pattern, draft.schemas(), examples, joining_events
+    )
 
 
-def _joined(
-    catalog: Catalog, known: Mapping[str, EventType], name: str, alias_names: Collection[str]
+def _joined_type(
+    catalog: Catalog, similar_types: Mapping[str, EventType], name: str, alias_names: Collection[str]
 ) -> EventType | None:
     """Return the type whose table will contain the events of a name: by the catalog, or by the accepted proposals."""
-    like = known.get(name)
-    is_accepted = like is not None and (name in alias_names or plain_name(name) == plain_name(like.name))
-    return like if is_accepted else catalog.by_name.get(name)
+    similar_type = similar_types.get(name)
+    is_accepted = similar_type is not None and (
+        name in alias_names or plain_name(name) == plain_name(similar_type.name)
+    )
+    return similar_type if is_accepted else catalog.by_name.get(name)
 
 
 def _counts(table: Snapshot, days: list[date]) -> dict[str, dict[date, int]]:
-    scanned = scan_files(table.table, table.files(days), table.schema)
-    counted = scanned.group_by("event_name", "created_date").agg(events=pl.len().cast(pl.Int64))
+    rows = scan_files(table.table, table.files(days), table.schema)
+    groups = rows.group_by("event_name", "created_date").agg(events=pl.len().cast(pl.Int64))
     counts: dict[str, dict[date, int]] = {}
-    for name, day, events in counted.sort("event_name").collect(engine="streaming").iter_rows():
+    for name, day, events in groups.sort("event_name").collect(engine="streaming").iter_rows():
         counts.setdefault(name, {})[day] = events
     return counts
 
 
 def _read_sample(table: Snapshot, days: list[date], names: frozenset[str]) -> Iterator[JoiningEvent]:
     """Yield some events of each name, the newest days first."""
-    wanted, seen = names, Counter[str]()
+    open_names, sample_sizes = names, Counter[str]()
     files = [file for day in sorted(days, reverse=True) for file in table.files([day])]
     for number, rows in enumerate(scan_pieces(table.table, files, _ROWS)):
-        if number == _PIECES or not wanted:
+        if number == _PIECES or not open_names:
             break
-        some = rows.select(_COLUMNS).filter(pl.col("event_name").is_in(list(wanted))).collect(engine="streaming")
-        read = some.group_by("event_name", maintain_order=True).head(_BODIES)
-        yield from map(JoiningEvent._make, read.select(_COLUMNS).iter_rows())
-        seen.update(read["event_name"])
-        wanted = frozenset(name for name in wanted if seen[name] < _BODIES)
+        named_rows = (
+            rows.select(_COLUMNS).filter(pl.col("event_name").is_in(list(open_names))).collect(engine="streaming")
+        )
+        sampled_rows = named_rows.group_by("event_name", maintain_order=True).head(_BODIES)
+        yield from map(JoiningEvent._make, sampled_rows.select(_COLUMNS).iter_rows())
+        sample_sizes.update(sampled_rows["event_name"])
+        open_names = frozenset(name for name in open_names if sample_sizes[name] < _BODIES)

@@ -22,7 +22,7 @@ from event_platform.events.wire import EXACT_INTEGERS
 from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.snapshot import Snapshot
 
-#: The newest days of a table that are looked at.
+#: Number of newest days of a table that are examined.
 DAYS = 30
 
 #: Number of texts to read for a type, newest days first; and number of further fields to look for, with texts for each.
@@ -66,10 +66,10 @@ def _sample(paths: SchemaPaths, table: Snapshot, drifts: Mapping[date, Drift]) -
         for (outcome, path), _ in drift.most_common():
             if _is_of_interest(paths, outcome, path):
                 spans.setdefault(path, []).append(day)
-    days = sorted({day for found in spans.values() for day in found}, reverse=True)
+    days = sorted({day for path_days in spans.values() for day in path_days}, reverse=True)
     _add_texts(sample, table, days, _TEXTS)
-    missing = [path for path in spans if path not in sample.seen][:_RARE_FIELDS]
-    for path in missing:
+    missing_paths = [path for path in spans if path not in sample.seen][:_RARE_FIELDS]
+    for path in missing_paths:
         if path not in sample.seen:
             _add_texts(sample, table, spans[path][-1:], _RARE_TEXTS, _keys(paths, path))
     return sample
@@ -82,27 +82,27 @@ def _is_of_interest(paths: SchemaPaths, outcome: Outcome, path: Path) -> bool:
 
 
 def _keys(paths: SchemaPaths, path: Path) -> list[str]:
-    """Return the possible keys at the end of a path, as JSON texts, including those of values of maps."""
+    """Return the possible keys at the end of a path, as JSON texts; for the values of a map, the keys of the map."""
     while path[-1] == ANY_KEY:
         path = path[:-1]
-    known = paths.by_path.get(path)
-    keys = known[1].keys if known else ()
+    column = paths.by_path.get(path)
+    keys = column[1].keys if column else ()
     return [msgspec.json.encode(key).decode() for key in keys or path[-1:]]
 
 
 def _add_texts(
     sample: RescuedSample, table: Snapshot, days: Sequence[date], texts: int, keys: Sequence[str] = ()
 ) -> None:
-    """Add texts of these days, in this order; with `keys`, those that contain one."""
+    """Add up to `texts` texts of the days, in their order; with `keys`, only texts that contain a key."""
     for day in days:
         files = [file for file in table.files([day]) if file.nulls.get(RESCUED_COLUMN) != file.rows]
-        found = scan_files(table.table, files, table.schema).select(RESCUED_COLUMN).drop_nulls()
+        column = scan_files(table.table, files, table.schema).select(RESCUED_COLUMN).drop_nulls()
         if keys:
-            found = found.filter(pl.col(RESCUED_COLUMN).str.contains_any(list(keys)))
-        read = found.head(texts).collect(engine="streaming").to_series()
-        for text in read:
+            column = column.filter(pl.col(RESCUED_COLUMN).str.contains_any(list(keys)))
+        sampled_texts = column.head(texts).collect(engine="streaming").to_series()
+        for text in sampled_texts:
             sample.add(text)
-        texts -= len(read)
+        texts -= len(sampled_texts)
         if texts <= 0:
             return
 
@@ -128,25 +128,25 @@ def _long_columns(event_type: EventType, files: Sequence[DataFile]) -> frozenset
 
 
 def _bounds(files: Sequence[DataFile], pick: Callable[[Any, Any], Any], side: str) -> dict[str, int | float]:
-    """Return the least or largest values of number columns for which every file with values has statistics."""
-    found: dict[str, int | float] = {}
+    """Return the minima or maxima of number columns. Every file with values of a column must have its statistics."""
+    extremes: dict[str, int | float] = {}
     unknown: set[str] = set()
     for file in files:
         bounds = getattr(file, side)
         unknown.update(name for name, nulls in file.nulls.items() if nulls != file.rows and bounds.get(name) is None)
         for name, value in bounds.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
-                found[name] = pick(found.get(name, value), value)
-    return {name: value for name, value in found.items() if name not in unknown}
+                extremes[name] = pick(extremes.get(name, value), value)
+    return {name: value for name, value in extremes.items() if name not in unknown}
 
 
 def _violations(event_type: EventType, table: Snapshot, arrivals: Arrivals, rules: Iterable[str]) -> Arrivals:
     """Add values that break these rules, from the newest day that has any."""
-    found: dict[str, tuple[str, ...]] = {}
+    violations: dict[str, tuple[str, ...]] = {}
     for rule in rules:
         day = arrivals.rules()[rule].last
         if day is not None and not rule.startswith(REQUIRED):
             rows = scan_files(table.table, table.files([day]), table.schema)
             values = sample_broken_constraint(event_type, rows, rule, _VIOLATIONS)["value"].drop_nulls()
-            found[rule] = tuple(values.unique(maintain_order=True))
-    return replace(arrivals, violations=found)
+            violations[rule] = tuple(values.unique(maintain_order=True))
+    return replace(arrivals, violations=violations)

@@ -12,59 +12,63 @@ from event_platform.lake.snapshot import Snapshot
 
 def changed_dates(
     snapshot: Snapshot,
-    new: Sequence[DataFile],
-    stale: Sequence[DataFile],
+    new_files: Sequence[DataFile],
+    stale_files: Sequence[DataFile],
     changed_objects: Sequence[str],
-    damaged: Collection[DataFile],
+    damaged_files: Collection[DataFile],
     window_days: int,
 ) -> set[tuple[date, date]]:
     """Return the (created_date, arrival_date) whose verdicts a load may change, beyond those of its own records.
 
-    `new` files contain the added records, `stale` files the former records of `changed_objects`; `damaged` files cannot
+    `new_files` contain the added records, `stale_files` the former records of `changed_objects`; `damaged_files` cannot
     be read. An added or removed record affects records with its uuid that arrived after it: on a later day within the
     window, or on the same day in an object whose name sorts after its own. Their created_dates are due as well.
     """
     table, names = snapshot.table, list(changed_objects)
-    removed = _sound(table, stale).filter(pl.col("source_object").is_in(names))
-    found = set(removed.select("created_date", "arrival_date").unique().collect().iter_rows())
-    for arrival_date in {file.partition for file in (*new, *stale)}:
-        arrived = [file for file in new if file.partition == arrival_date]
-        first = min([str(file.minimum["source_object"]) for file in arrived] + names)
-        later = list(_arrived_after(snapshot, arrival_date, first, damaged, window_days))
-        decisive = pl.concat([_sound(table, arrived), removed.filter(pl.col("arrival_date") == arrival_date)])
+    removed_records = _sound_records(table, stale_files).filter(pl.col("source_object").is_in(names))
+    dates = set(removed_records.select("created_date", "arrival_date").unique().collect().iter_rows())
+    for arrival_date in {file.partition for file in (*new_files, *stale_files)}:
+        arrived_files = [file for file in new_files if file.partition == arrival_date]
+        first = min([str(file.minimum["source_object"]) for file in arrived_files] + names)
+        later_files = list(_arrived_after(snapshot, arrival_date, first, damaged_files, window_days))
+        decisive_records = pl.concat(
+            [_sound_records(table, arrived_files), removed_records.filter(pl.col("arrival_date") == arrival_date)]
+        )
         followers = (
-            _sound(table, later)
+            _sound_records(table, later_files)
             .filter(~pl.col("source_object").is_in(names))
-            .join(decisive, on="event_uuid", how="semi")
+            .join(decisive_records, on="event_uuid", how="semi")
             .select(pl.col("created_date").unique())
         )
-        days: Iterable[date] = followers.collect(engine="streaming").to_series() if later else []
-        found.update((day, arrival_date) for day in days)
-    return found
+        days: Iterable[date] = followers.collect(engine="streaming").to_series() if later_files else []
+        dates.update((day, arrival_date) for day in days)
+    return dates
 
 
 def _arrived_after(
-    snapshot: Snapshot, arrival_date: date, first: str, damaged: Collection[DataFile], window_days: int
+    snapshot: Snapshot, arrival_date: date, first_object: str, damaged_files: Collection[DataFile], window_days: int
 ) -> Iterator[DataFile]:
-    """Yield the files of later days in the window, and files of the same day that may hold objects from `first` on.
+    """Yield the files of later days in the window, and those of the same day that may hold objects from a name on.
 
     New objects usually sort after old ones, so there are usually no files of the same day.
     """
     window = {arrival_date + timedelta(days=days) for days in range(window_days + 1)}
     for file in snapshot.files(window):
-        if file not in damaged and (file.partition > arrival_date or file.maximum["source_object"] >= first):
+        if file not in damaged_files and (
+            file.partition > arrival_date or file.maximum["source_object"] >= first_object
+        ):
             yield file
 
 
-def lost_dates(damaged: Iterable[DataFile]) -> set[tuple[date, date]]:
-    """Return the (created_date, arrival_date) of the records in files that cannot be read any more."""
+def lost_dates(damaged_files: Iterable[DataFile]) -> set[tuple[date, date]]:
+    """Return the (created_date, arrival_date) of the records in files that are no longer readable."""
     return {
-        (first + timedelta(days=number), file.partition)
-        for file in damaged
-        if (first := file.minimum.get("created_date")) is not None
-        for number in range((file.maximum["created_date"] - first).days + 1)
+        (first_date + timedelta(days=number), file.partition)
+        for file in damaged_files
+        if (first_date := file.minimum.get("created_date")) is not None
+        for number in range((file.maximum["created_date"] - first_date).days + 1)
     }
 
 
-def _sound(table: TableLocation, files: Sequence[DataFile]) -> pl.LazyFrame:
+def _sound_records(table: TableLocation, files: Sequence[DataFile]) -> pl.LazyFrame:
     return scan_files(table, files).filter(pl.col("corruption_reason").is_null())

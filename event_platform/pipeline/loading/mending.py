@@ -27,53 +27,57 @@ def due_mending(lake: Lake, mending: Mending) -> dict[date, int]:
     raw_events is read.
     """
     raw = lake.raw_events.snapshot()
-    mended = raw.values_by_date(MENDED_BY)
-    if not (mended or mending.functions):
+    mended_counts = raw.values_by_date(MENDED_BY)
+    if not (mended_counts or mending.functions):
         return {}
-    days = _loaded_with_others(raw, raw.rows_by_date(), mending)
+    days = _days_with_other_functions(raw, raw.rows_by_date(), mending)
     if not days:
         return {}
-    found = Counter({day: mended.get(day, 0) for day in days})
+    counts = Counter({day: mended_counts.get(day, 0) for day in days})
     if mending.functions:
-        found.update(_count(lake.corrupt_events.snapshot().scan(days).filter(mending.selection)))
+        counts.update(_count(lake.corrupt_events.snapshot().scan(days).filter(mending.selection)))
     if mending.event_names:
-        named = pl.col("event_name").is_in(mending.event_names) & pl.col("arrival_date").is_in(days)
+        is_named = pl.col("event_name").is_in(mending.event_names) & pl.col("arrival_date").is_in(days)
         for table in (lake.unregistered_events, lake.duplicate_events):
-            found.update(_count(table.snapshot().scan().filter(named, pl.col(MENDED_BY).is_null())))
-    return {day: found[day] for day in sorted(found) if found[day]}
+            counts.update(_count(table.snapshot().scan().filter(is_named, pl.col(MENDED_BY).is_null())))
+    return {day: counts[day] for day in sorted(counts) if counts[day]}
 
 
 def objects_to_mend(raw: Snapshot, mending: Mending, dates: Collection[date]) -> dict[str, date]:
-    """Return the objects of due days that have such records, as the rows of raw_events say, with their days."""
-    days = _loaded_with_others(raw, dates, mending)
+    """Return the objects of due days with records that functions receive or have mended, each with its day."""
+    days = _days_with_other_functions(raw, dates, mending)
     rows = scan_files(raw.table, raw.files(days), raw.schema).filter(
         mending.selection | pl.col(MENDED_BY).is_not_null()
     )
-    found = rows.select("source_object", "arrival_date").unique().collect(engine="streaming")
-    return dict(found.iter_rows())
+    objects = rows.select("source_object", "arrival_date").unique().collect(engine="streaming")
+    return dict(objects.iter_rows())
 
 
 def mend_transactions(
-    raw: Snapshot, mending: Mending, days: Collection[date], loaded_whole: Collection[date]
+    raw: Snapshot, mending: Mending, days: Collection[date], complete_days: Collection[date]
 ) -> dict[str, int]:
     """Return the app transactions with the fingerprints of days, if they change with a commit on top of `raw`.
 
-    All objects of the days in `loaded_whole` were loaded with the present functions.
+    All objects of the days in `complete_days` were loaded with the present functions.
     """
-    rows, present = raw.rows_by_date(days), mending.fingerprint
-    found: dict[str, int] = {}
+    rows, present_fingerprint = raw.rows_by_date(days), mending.fingerprint
+    transactions: dict[str, int] = {}
     for day in days:
-        before = _loaded_with(raw, day)
-        after = present if day in loaded_whole or day not in rows or before == present else _MIXED
-        found |= {_id(raw, day): after} if after != before else {}
-    return found
+        old_fingerprint = _fingerprint_of(raw, day)
+        new_fingerprint = (
+            present_fingerprint
+            if day in complete_days or day not in rows or old_fingerprint == present_fingerprint
+            else _MIXED
+        )
+        transactions |= {_id(raw, day): new_fingerprint} if new_fingerprint != old_fingerprint else {}
+    return transactions
 
 
-def _loaded_with_others(raw: Snapshot, dates: Collection[date], mending: Mending) -> list[date]:
-    return [day for day in dates if _loaded_with(raw, day) != mending.fingerprint]
+def _days_with_other_functions(raw: Snapshot, dates: Collection[date], mending: Mending) -> list[date]:
+    return [day for day in dates if _fingerprint_of(raw, day) != mending.fingerprint]
 
 
-def _loaded_with(raw: Snapshot, day: date) -> int:
+def _fingerprint_of(raw: Snapshot, day: date) -> int:
     return raw.transaction(_id(raw, day)) or 0
 
 

@@ -30,7 +30,7 @@ _TOO_MANY = (
 
 
 @dataclass(frozen=True)
-class Loading:
+class ObjectSource:
     """The location of objects, and how they are read."""
 
     landing: Landing
@@ -46,10 +46,10 @@ class Loading:
 
 
 class _LandedFile(io.RawIOBase):
-    """A large object as a file, of which a range is read at a time."""
+    """A large object as a file that is read range by range."""
 
-    def __init__(self, landing: Landing, landed: LandedObject) -> None:
-        self._landing, self._landed, self._position = landing, landed, 0
+    def __init__(self, landing: Landing, landed_object: LandedObject) -> None:
+        self._landing, self._landed_object, self._position = landing, landed_object, 0
 
     def readable(self) -> bool:
         return True
@@ -67,26 +67,28 @@ class _LandedFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # any buffer
-        size = min(len(buffer), self._landed.size - self._position)
-        data = self._landing.read_range(self._landed.name, self._position, size) if size > 0 else b""
+        size = min(len(buffer), self._landed_object.size - self._position)
+        data = self._landing.read_range(self._landed_object.name, self._position, size) if size > 0 else b""
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
 
-def open_object(loading: Loading, sizing: Sizing, landed: LandedObject) -> BinaryIO | UnreadableError | ObjectError:
+def open_object(
+    source: ObjectSource, sizing: Sizing, landed_object: LandedObject
+) -> BinaryIO | UnreadableError | ObjectError:
     """Return the content of an object, or why it cannot be read: a large one is read range by range."""
     try:
-        with _naming(landed):
-            if landed.size > sizing.large_object_bytes:
-                return io.BufferedReader(_LandedFile(loading.landing, landed), sizing.range_bytes)
-            return io.BytesIO(loading.landing.read(landed.name))
+        with _add_name_to_errors(landed_object):
+            if landed_object.size > sizing.large_object_bytes:
+                return io.BufferedReader(_LandedFile(source.landing, landed_object), sizing.range_bytes)
+            return io.BytesIO(source.landing.read(landed_object.name))
     except (UnreadableError, ObjectError) as error:
         return error
 
 
 @contextmanager
-def _naming(landed: LandedObject) -> Iterator[None]:
+def _add_name_to_errors(landed_object: LandedObject) -> Iterator[None]:
     """Add the object's name to an unexpected error: otherwise one object could stop all others for ever."""
     try:
         yield
@@ -94,15 +96,15 @@ def _naming(landed: LandedObject) -> Iterator[None]:
         raise
     except (Exception, pl.exceptions.PanicException) as error:
         raise ObjectError(
-            f"{landed.name}: cannot be loaded: {type(error).__name__}: {error}. It is left out until it changes or the "
-            "program is fixed; a name that begins with _ hides it."
+            f"{landed_object.name}: cannot be loaded: {type(error).__name__}: {error}. It is left out until it changes "
+            "or the program is fixed; a name that begins with _ hides it."
         ) from error
 
 
 def read_records(
-    loading: Loading,
+    source: ObjectSource,
     reader: EnvelopeReader | WrappedReader,
-    landed: LandedObject,
+    landed_object: LandedObject,
     content: BinaryIO,
     mender: Mender | None = None,
 ) -> Iterator[tuple[pl.DataFrame, int]]:
@@ -111,22 +113,22 @@ def read_records(
     If an object has more records than allowed, one `unreadable_object` replaces the rest: short records could be
     hundreds of millions within the limit of bytes. A `mender` requires a reader that keeps bytes.
     """
-    offset, most = 0, loading.limits.object_rows
-    read = pieces(landed.name, content, loading.limits_of_object)
-    ended = False
-    while not ended:
-        with _naming(landed):
-            piece = next(read, None)
+    offset, max_records = 0, source.limits.object_rows
+    remaining_pieces = pieces(landed_object.name, content, source.limits_of_object)
+    is_cut = False
+    while not is_cut:
+        with _add_name_to_errors(landed_object):
+            piece = next(remaining_pieces, None)
             if piece is None:
                 return
-            ended = offset >= most
-            piece = unreadable(b"", _TOO_MANY.format(most)) if ended else piece
-            records = _classified(loading, landed, _read(reader, piece), offset, mender)
+            is_cut = offset >= max_records
+            piece = unreadable(b"", _TOO_MANY.format(max_records)) if is_cut else piece
+            records = _classify(source, landed_object, _read_piece(reader, piece), offset, mender)
         yield records, len(piece.data)
         offset += records.height
 
 
-def _read(reader: EnvelopeReader | WrappedReader, piece: Piece) -> pl.DataFrame:
+def _read_piece(reader: EnvelopeReader | WrappedReader, piece: Piece) -> pl.DataFrame:
     records = reader.read(piece.data)
     if piece.reason is None:
         return records
@@ -134,20 +136,20 @@ def _read(reader: EnvelopeReader | WrappedReader, piece: Piece) -> pl.DataFrame:
     return pl.concat([records, row])
 
 
-def _classified(
-    loading: Loading, landed: LandedObject, records: pl.DataFrame, offset: int, mender: Mender | None
+def _classify(
+    source: ObjectSource, landed_object: LandedObject, records: pl.DataFrame, offset: int, mender: Mender | None
 ) -> pl.DataFrame:
-    classified = (
-        classify(records, loading.envelope, landed.arrival_date, loading.first_date)
+    rows = (
+        classify(records, source.envelope, landed_object.arrival_date, source.first_date)
         .with_row_index("source_offset", offset)
         .with_columns(
             pl.col("source_offset").cast(pl.Int64),
             pl.lit(None, pl.String).alias(MENDED_BY),
-            arrival_date=pl.lit(landed.arrival_date),
-            source_object=pl.lit(landed.name),
-            source_size=pl.lit(landed.size, pl.Int64),
-            source_etag=pl.lit(landed.etag),
+            arrival_date=pl.lit(landed_object.arrival_date),
+            source_object=pl.lit(landed_object.name),
+            source_size=pl.lit(landed_object.size, pl.Int64),
+            source_etag=pl.lit(landed_object.etag),
         )
         .select(RAW_EVENTS.schema.names())
     )
-    return classified if mender is None else mender.mend(classified, records["written"])
+    return rows if mender is None else mender.mend(rows, records["written"])

@@ -18,7 +18,7 @@ from event_platform.lake.files import DataFile, scan_files
 from event_platform.lake.foreign import altered_dates
 from event_platform.lake.lake import Lake
 from event_platform.lake.snapshot import Snapshot
-from event_platform.lake.table_commit import TableCommit, Written, adds_of
+from event_platform.lake.table_commit import CommitResult, TableCommit, adds_of
 
 #: Number of files of a day from which on it is rebuilt instead of appended to: each file costs readers a request or
 #: two.
@@ -30,7 +30,7 @@ class CorruptReport:
     """The corrupt records of one arrival date, by reason."""
 
     reasons: Counter[str]
-    written: Written
+    commit_result: CommitResult
 
 
 def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
@@ -45,36 +45,40 @@ def quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptR
 def _quarantine_corrupt(lake: Lake, dates: Sequence[date]) -> dict[date, CorruptReport]:
     target = lake.corrupt_events.snapshot_to_write()
     raw = lake.raw_events.snapshot()
-    new = _appendable(target, raw, dates)
-    parts = _corrupt(raw, target, chain(*new.values()), new)
-    held = _held(target, new)
-    appended = [day for day in held if held[day].total() + parts[day].height == _expected(raw, day)]
-    rebuilt = [day for day in dates if day not in appended]
-    parts |= _corrupt(raw, target, raw.files(rebuilt), rebuilt)
-    adds = [write_file(part, target.table_to_write, day) for day, part in parts.items() if part.height]
+    new_files = _appendable(target, raw, dates)
+    corrupt_rows = _corrupt_rows(raw, target, chain(*new_files.values()), new_files)
+    stored_reasons = _stored_reasons(target, new_files)
+    appended_days = [
+        day
+        for day in stored_reasons
+        if stored_reasons[day].total() + corrupt_rows[day].height == _expected_count(raw, day)
+    ]
+    rebuilt_days = [day for day in dates if day not in appended_days]
+    corrupt_rows |= _corrupt_rows(raw, target, raw.files(rebuilt_days), rebuilt_days)
+    adds = [write_file(part, target.table_to_write, day) for day, part in corrupt_rows.items() if part.height]
     versions = dict.fromkeys(dates, raw.version)
-    changes = TableCommit(target).rebuild(rebuilt, adds_of(rebuilt, adds), versions)
-    written = changes.append(appended, adds_of(appended, adds), versions).commit()
-    reasons = {day: _reasons(part.lazy(), [day])[day] for day, part in parts.items()}
-    reasons |= {day: held[day] + reasons[day] for day in appended}
-    return {day: CorruptReport(reasons[day], written[day]) for day in dates}
+    changes = TableCommit(target).rebuild(rebuilt_days, adds_of(rebuilt_days, adds), versions)
+    commit_results = changes.append(appended_days, adds_of(appended_days, adds), versions).commit()
+    reasons = {day: _reasons(part.lazy(), [day])[day] for day, part in corrupt_rows.items()}
+    reasons |= {day: stored_reasons[day] + reasons[day] for day in appended_days}
+    return {day: CorruptReport(reasons[day], commit_results[day]) for day in dates}
 
 
 def _appendable(target: Snapshot, raw: Snapshot, dates: Sequence[date]) -> dict[date, list[DataFile]]:
     """Return the dates that lack at most new records, each with its newer files of raw_events."""
     paths = target.paths_by_date(dates)
-    short = [day for day in dates if len(paths.get(day, ())) < _MOST_FILES]
-    altered, found = altered_dates(target, short), dict[date, list[DataFile]]()
+    short_dates = [day for day in dates if len(paths.get(day, ())) < _MOST_FILES]
+    altered_days, new_files = altered_dates(target, short_dates), dict[date, list[DataFile]]()
     added_since = cache(partial(added_since_version, raw))
-    for day in short:
+    for day in short_dates:
         version = target.source_version(day)
-        added = None if version is None or day in altered else added_since(version)
-        if added and (files := [file for file in raw.files([day]) if file.path in added]):
-            found[day] = files
-    return found
+        new_paths = None if version is None or day in altered_days else added_since(version)
+        if new_paths and (files := [file for file in raw.files([day]) if file.path in new_paths]):
+            new_files[day] = files
+    return new_files
 
 
-def _held(target: Snapshot, dates: Collection[date]) -> dict[date, Counter[str]]:
+def _stored_reasons(target: Snapshot, dates: Collection[date]) -> dict[date, Counter[str]]:
     """Return the reasons of the rows on some dates; empty if they cannot be read, so that they are rebuilt."""
     try:
         return _reasons(target.scan(dates), dates)
@@ -82,13 +86,13 @@ def _held(target: Snapshot, dates: Collection[date]) -> dict[date, Counter[str]]
         return {}
 
 
-def _expected(raw: Snapshot, day: date) -> int:
+def _expected_count(raw: Snapshot, day: date) -> int:
     """Return the corrupt records of a date, as the figures of raw_events say."""
     counts = read_figure(raw.table, raw.files([day]), OBJECTS, raw.schema)
     return int(counts.select(pl.col("landed").sum() - pl.col("sound").sum()).item())
 
 
-def _corrupt(
+def _corrupt_rows(
     raw: Snapshot, target: Snapshot, files: Iterable[DataFile], dates: Collection[date]
 ) -> dict[date, pl.DataFrame]:
     if not dates:

@@ -1,4 +1,4 @@
-"""Records of landed objects → files of raw_events, written whenever enough of them are held."""
+"""Records of landed objects → files of raw_events, written whenever enough records are buffered."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from event_platform.landing.landing import LandedObject
 from event_platform.landing.pieces import RECORDS_PER_PIECE, Limits
 
 #: Why an object is left out: it is unreadable, makes the program fail, or kills its worker process.
-LeftOut = UnreadableError | ObjectError | WorkerError
+LoadError = UnreadableError | ObjectError | WorkerError
 
 
 @dataclass
-class Loaded:
+class LoadResult:
     """The outcome of a raw task for one arrival date."""
 
     arrival_date: date
@@ -28,14 +28,14 @@ class Loaded:
     adds: list[AddAction] = field(default_factory=list)
     created_dates: set[date] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
-    mended: MendOutcome = field(default_factory=MendOutcome)  # includes objects that are left out halfway
+    mend_outcome: MendOutcome = field(default_factory=MendOutcome)  # includes objects that are left out halfway
     empty_objects: list[LandedObject] = field(default_factory=list)
-    unreadable: dict[str, LeftOut] = field(default_factory=dict)  # by name; they are not in the other figures
+    unreadable: dict[str, LoadError] = field(default_factory=dict)  # by name; they are not in the other figures
 
 
 @dataclass(frozen=True)
-class Begun:
-    """Position of the first record of an object among those of its task."""
+class ObjectStart:
+    """Position of the first record of an object among the records of its task."""
 
     flushes: int
     frames: int
@@ -48,18 +48,18 @@ class RecordWriter:
     Late records have a separate file, so that the statistics of the other file stay narrow.
     """
 
-    def __init__(self, table: Table, limits: Limits, loaded: Loaded) -> None:
-        """Begin without records. Counts are added to `loaded`."""
-        self.loaded = loaded
+    def __init__(self, table: Table, limits: Limits, result: LoadResult) -> None:
+        """Begin without records. Counts are added to `result`."""
+        self.result = result
         self._table, self._limits = table, limits
-        self._late = pl.col("created_date") < loaded.arrival_date - timedelta(days=1)
+        self._late = pl.col("created_date") < result.arrival_date - timedelta(days=1)
         self._frames: list[pl.DataFrame] = []
         self._size = self._height = self._flushes = self._records = 0
         self._writers: dict[bool, FileWriter] = {}
 
-    def begin(self) -> Begun:
-        """Return the position at which the records of the next object begin."""
-        return Begun(self._flushes, len(self._frames), self._records)
+    def position(self) -> ObjectStart:
+        """Return the start of the records of the next object."""
+        return ObjectStart(self._flushes, len(self._frames), self._records)
 
     def add(self, records: pl.DataFrame, size: int) -> None:
         """Buffer records with this many bytes of text."""
@@ -71,18 +71,18 @@ class RecordWriter:
         if self._size >= self._limits.piece_bytes or self._height >= RECORDS_PER_PIECE:
             self.flush()
 
-    def finish(self, begun: Begun, landed: LandedObject) -> None:
+    def finish(self, start: ObjectStart, landed_object: LandedObject) -> None:
         """Count an object that was read to its end."""
-        self.loaded.bytes_read += landed.size
-        if self._records == begun.records:
-            self.loaded.empty_objects.append(landed)
+        self.result.bytes_read += landed_object.size
+        if self._records == start.records:
+            self.result.empty_objects.append(landed_object)
 
-    def drop(self, begun: Begun) -> bool:
+    def drop(self, start: ObjectStart) -> bool:
         """Drop the buffered records of an object; return whether none was written before."""
-        if self._flushes != begun.flushes:
+        if self._flushes != start.flushes:
             return False
-        del self._frames[begun.frames :]
-        self._records = begun.records
+        del self._frames[start.frames :]
+        self._records = start.records
         return True
 
     def flush(self) -> None:
@@ -91,25 +91,25 @@ class RecordWriter:
         if not frames:
             return
         self._flushes += 1
-        loaded = self.loaded
-        records = _ordered(pl.concat(frames))
-        loaded.records += records.height
-        loaded.created_dates.update(records["created_date"].drop_nulls().unique())
-        loaded.reasons.update(dict(records["corruption_reason"].drop_nulls().value_counts().iter_rows()))
+        result = self.result
+        records = _sort_records(pl.concat(frames))
+        result.records += records.height
+        result.created_dates.update(records["created_date"].drop_nulls().unique())
+        result.reasons.update(dict(records["corruption_reason"].drop_nulls().value_counts().iter_rows()))
         late = self._late.fill_null(value=False)
         for is_late, part in ((False, records.filter(~late)), (True, records.filter(late))):
             if part.height:
                 if is_late not in self._writers:
-                    self._writers[is_late] = FileWriter(self._table, loaded.arrival_date)
+                    self._writers[is_late] = FileWriter(self._table, result.arrival_date)
                 self._writers[is_late].write(part)
 
-    def close(self) -> Loaded:
+    def close(self) -> LoadResult:
         """Store the files."""
-        self.loaded.adds.extend(writer.close() for writer in self._writers.values())
-        return self.loaded
+        self.result.adds.extend(writer.close() for writer in self._writers.values())
+        return self.result
 
 
-def _ordered(records: pl.DataFrame) -> pl.DataFrame:
+def _sort_records(records: pl.DataFrame) -> pl.DataFrame:
     """Put corrupt records first, then each event name, in the order of object and record.
 
     Bodies of one name compress a quarter better beside each other, and readers of corrupt records skip the rest.

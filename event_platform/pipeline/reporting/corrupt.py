@@ -21,5 +21,7 @@ def count_corrupt(corrupt: Snapshot, dates: Collection[date], envelope: Envelope
     reasons = count_by_day(corrupt, dates, REASONS)
     times = read_times(corrupt, dates, reasons, envelope, start)
     rows = [(day, "corrupt", None, *each) for day, counts in reasons.items() for each in counts.items()]
-    rows += [(day, "corrupt_time", None, *each) for day, found in times.items() for each in found.as_labels()]
+    rows += [
+        (day, "corrupt_time", None, *each) for day, explanations in times.items() for each in explanations.as_labels()
+    ]
     return pl.DataFrame(rows, schema=DATED_SCHEMA, orient="row")

@@ -9,7 +9,7 @@ from event_platform.checks.thresholds import Thresholds
 from event_platform.events.catalog import Catalog
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.reporting.history import read_months, rows_of
-from event_platform.pipeline.reporting.judged import current_findings, read_judged
+from event_platform.pipeline.reporting.judged import current_findings, read_findings
 from event_platform.pipeline.reporting.unreported import unreported_findings
 
 
@@ -23,14 +23,14 @@ def lake_findings(
     first partition.
     """
     report = lake.quality_report.snapshot()
-    reported = sorted(day for day in report.rows_by_date() if day in days)
-    found = current_findings(read_judged(report.table.storage, reported), report, thresholds, today)
-    left = [day for day in reported if day not in found]
-    if left:
-        figures = Figures.of(rows_of(read_months(report, days_compared(left, thresholds))))
-        found |= {day: judge_day(figures, catalog, thresholds, day, today) for day in left}
-    others = unreported_findings(lake, catalog.envelope, thresholds, set(days) - set(reported), start)
-    return [*(each for day in reported for each in found[day]), *others]
+    reported_days = sorted(day for day in report.rows_by_date() if day in days)
+    findings = current_findings(read_findings(report.table.storage, reported_days), report, thresholds, today)
+    unjudged_days = [day for day in reported_days if day not in findings]
+    if unjudged_days:
+        figures = Figures.of(rows_of(read_months(report, days_compared(unjudged_days, thresholds))))
+        findings |= {day: judge_day(figures, catalog, thresholds, day, today) for day in unjudged_days}
+    unreported = unreported_findings(lake, catalog.envelope, thresholds, set(days) - set(reported_days), start)
+    return [*(each for day in reported_days for each in findings[day]), *unreported]
 
 
 def days_compared(days: Iterable[date], thresholds: Thresholds) -> set[date]:

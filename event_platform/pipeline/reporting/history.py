@@ -20,9 +20,9 @@ from event_platform.storage.storage import Storage
 from event_platform.storage.threads import map_threads
 
 #: Figures to omit, figures summed over their labels, and figures that are lists of any length.
-_LEFT_OUT, _WITHOUT_LABEL, _LISTS = ["arrivals", "lateness"], ["events"], ["unregistered", "unknown_field"]
+_OMITTED, _WITHOUT_LABEL, _LISTS = ["arrivals", "lateness"], ["events"], ["unregistered", "unknown_field"]
 
-#: Kept of a list; the others are one row together.
+#: Number of items of a list that are kept; the other items are summed in one row.
 _LONGEST = 50
 
 #: A fingerprint of the table's files that a day was summed from.
@@ -48,16 +48,18 @@ def read_months(report: Snapshot, days: Collection[date]) -> list[Month]:
     return map_threads(lambda month: _read_month(report, month, by_month[month]), sorted(by_month))
 
 
-def replace_days(months: Iterable[Month], days: Collection[date], new: pl.DataFrame) -> list[Month]:
-    """Return months in which days have other rows (see `known_rows`)."""
-    changed = {day.replace(day=1) for day in days}
-    return [_replace(month, days, new) if month.first in changed else month for month in months]
+def replace_days(months: Iterable[Month], days: Collection[date], new_rows: pl.DataFrame) -> list[Month]:
+    """Return the months with the rows of some days replaced by `new_rows` (see `known_rows`)."""
+    changed_months = {day.replace(day=1) for day in days}
+    return [_replace(month, days, new_rows) if month.first in changed_months else month for month in months]
 
 
-def _replace(month: Month, days: Collection[date], new: pl.DataFrame) -> Month:
-    kept = month.rows.filter(~pl.col(PARTITION).is_in(list(days)))
-    added = new.filter(pl.col(PARTITION).dt.month_start() == month.first)
-    return replace(month, rows=pl.concat([kept, added]).sort(PARTITION, maintain_order=True), is_stored=False)
+def _replace(month: Month, days: Collection[date], new_rows: pl.DataFrame) -> Month:
+    other_rows = month.rows.filter(~pl.col(PARTITION).is_in(list(days)))
+    month_rows = new_rows.filter(pl.col(PARTITION).dt.month_start() == month.first)
+    return replace(
+        month, rows=pl.concat([other_rows, month_rows]).sort(PARTITION, maintain_order=True), is_stored=False
+    )
 
 
 def store_months(storage: Storage, months: Iterable[Month]) -> None:
@@ -87,16 +89,16 @@ def _read_month(report: Snapshot, first: date, days: Mapping[date, int]) -> Mont
     """Return a month with days of these contents from its file; days missing there are read from the table."""
     if not days:
         return Month(first, _SCHEMA.to_frame(), is_stored=True)
-    stored = _read_file(report.table.storage, _address(report.table.storage, first))
+    stored_rows = _read_file(report.table.storage, _address(report.table.storage, first))
     current = pl.DataFrame(
         {PARTITION: [*days], _FILES: [*days.values()]}, schema={PARTITION: pl.Date, _FILES: pl.Int64}
     )
-    kept = stored.join(current, on=[PARTITION, _FILES], how="semi")
-    missing = sorted(days.keys() - {*kept[PARTITION].unique()})
-    if not missing and kept.height == stored.height:
-        return Month(first, stored, is_stored=True)
-    counted = sum_days(report.scan(missing).collect()).join(current, on=PARTITION)
-    rows = pl.concat([kept, counted.select(_SCHEMA.names())]).sort(PARTITION, maintain_order=True)
+    current_rows = stored_rows.join(current, on=[PARTITION, _FILES], how="semi")
+    missing_days = sorted(days.keys() - {*current_rows[PARTITION].unique()})
+    if not missing_days and current_rows.height == stored_rows.height:
+        return Month(first, stored_rows, is_stored=True)
+    summed_rows = sum_days(report.scan(missing_days).collect()).join(current, on=PARTITION)
+    rows = pl.concat([current_rows, summed_rows.select(_SCHEMA.names())]).sort(PARTITION, maintain_order=True)
     return Month(first, rows, is_stored=False)
 
 
@@ -117,15 +119,15 @@ def sum_days(rows: pl.DataFrame) -> pl.DataFrame:
     """Return rows of quality_report summed by day, with the longest of its lists cut."""
     name, label, figure = pl.col("event_name"), pl.col("label"), pl.col("figure")
     is_cut = figure.is_in(_LISTS) & (_rank() > _LONGEST)
-    summed = (
-        rows.filter(~figure.is_in(_LEFT_OUT))
+    cut_rows = (
+        rows.filter(~figure.is_in(_OMITTED))
         .sort(DATED_SCHEMA.names())
         .with_columns(
             event_name=pl.when(~(is_cut & (figure == "unregistered"))).then(name),
             label=pl.when(~(is_cut & (figure == "unknown_field")) & ~figure.is_in(_WITHOUT_LABEL)).then(label),
         )
     )
-    return summed.group_by(DATED_SCHEMA.names()[:-1]).agg(pl.col("value").sum()).sort(DATED_SCHEMA.names())
+    return cut_rows.group_by(DATED_SCHEMA.names()[:-1]).agg(pl.col("value").sum()).sort(DATED_SCHEMA.names())
 
 
 def _rank() -> pl.Expr:

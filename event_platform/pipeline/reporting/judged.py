@@ -23,10 +23,10 @@ from event_platform.storage.storage import Storage
 from event_platform.storage.threads import map_threads
 
 #: By the first day of each month, and by day.
-Months = Mapping[date, Mapping[date, "Judged"]]
+Months = Mapping[date, Mapping[date, "DayFindings"]]
 
 
-class Judged(msgspec.Struct, frozen=True):
+class DayFindings(msgspec.Struct, frozen=True):
     """The findings of the checks on a day, passed ones included."""
 
     files: int  # fingerprint of the day's files of quality_report
@@ -36,14 +36,14 @@ class Judged(msgspec.Struct, frozen=True):
 
     def is_current(self, day: date, files: Mapping[date, int], thresholds: Thresholds, today: date) -> bool:
         """Return whether the day has the same files and limits, and was over when it was judged or still is not."""
-        same = self.files == files.get(day) and self.thresholds == thresholds
-        return same and not self.judged_on <= day < today
+        is_same = self.files == files.get(day) and self.thresholds == thresholds
+        return is_same and not self.judged_on <= day < today
 
 
-def read_judged(storage: Storage, days: Iterable[date]) -> Months:
+def read_findings(storage: Storage, days: Iterable[date]) -> Months:
     """Return the months of some days."""
     months = sorted({day.replace(day=1) for day in days})
-    return dict(zip(months, map_threads(lambda month: _read(storage, month), months), strict=True))
+    return dict(zip(months, map_threads(lambda month: _read_month(storage, month), months), strict=True))
 
 
 def current_findings(
@@ -52,36 +52,41 @@ def current_findings(
     """Return the findings of the days of months that need not be judged again."""
     files = contents(report)
     return {
-        day: judged.findings
+        day: day_findings.findings
         for month in months.values()
-        for day, judged in month.items()
-        if judged.is_current(day, files, thresholds, today)
+        for day, day_findings in month.items()
+        if day_findings.is_current(day, files, thresholds, today)
     }
 
 
-def store_judged(storage: Storage, months: Months, judged: Mapping[date, Judged]) -> None:
+def store_findings(storage: Storage, months: Months, new_findings: Mapping[date, DayFindings]) -> None:
     """Write the files of months in which days were judged."""
-    for first in sorted({day.replace(day=1) for day in judged}):
-        new = {day: _without_details(each) for day, each in judged.items() if day.replace(day=1) == first}
-        stored = dict(sorted({**months.get(first, {}), **new}.items()))
-        storage.write_whole(_address(storage, first), igzip.compress(msgspec.json.encode(stored), mtime=0))
+    for month in sorted({day.replace(day=1) for day in new_findings}):
+        month_findings = {
+            day: _without_details(each) for day, each in new_findings.items() if day.replace(day=1) == month
+        }
+        all_findings = dict(sorted({**months.get(month, {}), **month_findings}.items()))
+        storage.write_whole(_address(storage, month), igzip.compress(msgspec.json.encode(all_findings), mtime=0))
 
 
-def _without_details(judged: Judged) -> Judged:
+def _without_details(day_findings: DayFindings) -> DayFindings:
     """Drop the details of passed checks that pages do not show; the band of the volume is kept."""
-    findings = [_passed(each) if each.result.passed and each.check != volume.NAME else each for each in judged.findings]
-    return msgspec.structs.replace(judged, findings=findings)
+    findings = [
+        _without_metadata(each) if each.result.passed and each.check != volume.NAME else each
+        for each in day_findings.findings
+    ]
+    return msgspec.structs.replace(day_findings, findings=findings)
 
 
-def _passed(finding: Finding) -> Finding:
+def _without_metadata(finding: Finding) -> Finding:
     return replace(finding, result=replace(finding.result, metadata={}, bands={}))
 
 
-def _read(storage: Storage, first: date) -> dict[date, Judged]:
+def _read_month(storage: Storage, first: date) -> dict[date, DayFindings]:
     """Return the days in a month's file; empty if it is unusable."""
     try:
         data = igzip.decompress(storage.read(_address(storage, first)))
-        return msgspec.json.decode(data, type=dict[date, Judged])
+        return msgspec.json.decode(data, type=dict[date, DayFindings])
     except (MissingError, msgspec.MsgspecError, OSError, EOFError, isal_zlib.error):  # type: ignore[misc] # see its stub
         return {}
 

@@ -36,7 +36,7 @@ class PageSources:
     day: date
     figures: pl.DataFrame  # figure, event_name, label, value
     corrupt: Sequence[DataFile]
-    typed: Sequence[EventFiles]  # with rows that break a rule
+    event_files: Sequence[EventFiles]  # with rows that break a rule
     findings: Sequence[Finding]
     thresholds: Thresholds
     keys: Mapping[str, str]  # see DayModel
@@ -59,7 +59,7 @@ def write_day(lake: Lake, sources: PageSources) -> WrittenPage:
             day=sources.day,
             figures=sources.figures,
             corrupt=sample_corrupt(scan_files(lake.corrupt_events, sources.corrupt)),
-            broken=sample_broken_rules(sources.typed, sources.figures),
+            broken=sample_broken_rules(sources.event_files, sources.figures),
             findings=sources.findings,
             thresholds=sources.thresholds,
             keys=sources.keys,
@@ -79,10 +79,10 @@ def write_index(
     older: Mapping[date, Status],
     today: date,
     cpu: Mapping[date, float],
-    filtered: Mapping[date, int] | None,
+    filtered_counts: Mapping[date, int] | None,
 ) -> None:
-    """Draw and write the page of the lake. `history` are its days, except those of the calendar."""
-    page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered)
+    """Draw and write the page of the lake. `history` has the rows of its days, without older days of the calendar."""
+    page = draw_index(history, findings, catalog.event_types, today, older, cpu, filtered_counts)
     storage.write_whole(storage.uri(PAGES_FOLDER, _FOLDER, "index.html"), page)
 
 
@@ -91,24 +91,26 @@ def write_types(
     catalog: Catalog,
     history: pl.DataFrame,
     findings: Mapping[date, Sequence[Finding]],
-    changed: set[str],
+    names: set[str],
     example: Callable[[EventType], str],
 ) -> None:
-    """Draw and write the pages of event types with a `changed` event name, and missing pages.
+    """Draw and write the pages of event types with a `names` event name, and missing pages.
 
     `example` returns a row of a type.
     """
-    written = pages_of_types(storage)
-    due = [each for each in catalog.event_types if each.key not in written or not changed.isdisjoint(each.names)]
-    last = history[PARTITION].max()
-    if not due or not isinstance(last, date):
+    existing_pages = pages_of_types(storage)
+    due = [each for each in catalog.event_types if each.key not in existing_pages or not names.isdisjoint(each.names)]
+    last_day = history[PARTITION].max()
+    if not due or not isinstance(last_day, date):
         return
     rows, by_asset = history.partition_by("event_name", as_dict=True), _by_asset(findings)
 
     def write(event_type: EventType) -> None:
-        own = [rows[name,] for name in event_type.names if (name,) in rows]
-        found = by_asset[event_table_name(event_type)]
-        page = draw_type(event_type, pl.concat(own or [history.clear()]), found, last, example(event_type))
+        type_rows = [rows[name,] for name in event_type.names if (name,) in rows]
+        type_findings = by_asset[event_table_name(event_type)]
+        page = draw_type(
+            event_type, pl.concat(type_rows or [history.clear()]), type_findings, last_day, example(event_type)
+        )
         storage.write_whole(storage.uri(PAGES_FOLDER, _FOLDER, _TYPES, f"{event_type.key}.html"), page)
 
     each = map if storage.is_local else map_threads
@@ -124,9 +126,9 @@ def pages_of_types(storage: Storage) -> frozenset[str]:
 
 def _by_asset(findings: Mapping[date, Sequence[Finding]]) -> Mapping[str, Mapping[date, Sequence[Finding]]]:
     by_asset = defaultdict[str, dict[date, list[Finding]]](lambda: defaultdict(list))
-    for day, found in findings.items():
-        for each in found:
-            by_asset[each.asset][day].append(each)
+    for day, day_findings in findings.items():
+        for finding in day_findings:
+            by_asset[finding.asset][day].append(finding)
     return by_asset
 
 
@@ -135,8 +137,8 @@ def names_of(history: pl.DataFrame, days: Collection[date]) -> set[str]:
     return set(history.filter(pl.col(PARTITION).is_in(list(days)))["event_name"].drop_nulls())
 
 
-def changed_names(before: pl.DataFrame, after: pl.DataFrame, days: Iterable[date]) -> set[str]:
+def changed_names(old_history: pl.DataFrame, new_history: pl.DataFrame, days: Iterable[date]) -> set[str]:
     """Return the event names whose rows of these days differ between two histories."""
-    both = (rows.filter(pl.col(PARTITION).is_in(list(days))) for rows in (before, after))
-    counted = pl.concat(both).group_by(pl.all()).len()
-    return set(counted.filter(pl.col("len") % 2 == 1)["event_name"].drop_nulls())
+    histories = (rows.filter(pl.col(PARTITION).is_in(list(days))) for rows in (old_history, new_history))
+    row_counts = pl.concat(histories).group_by(pl.all()).len()
+    return set(row_counts.filter(pl.col("len") % 2 == 1)["event_name"].drop_nulls())

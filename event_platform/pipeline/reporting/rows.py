@@ -13,10 +13,10 @@ DATED_SCHEMA = QUALITY_REPORT.schema
 
 def figure_rows(figure: str, counts: pl.DataFrame) -> pl.DataFrame:
     """Return counts as rows of the table, with their date if they have one; missing columns are null."""
-    named = counts.with_columns(figure=pl.lit(figure))
+    rows = counts.with_columns(figure=pl.lit(figure))
     schema = DATED_SCHEMA if PARTITION in counts.columns else ROW_SCHEMA
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in named.columns]
-    return named.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    missing_columns = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns]
+    return rows.with_columns(missing_columns).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def add_up(counts: pl.DataFrame, *columns: str) -> pl.DataFrame:

@@ -60,12 +60,12 @@ def _samples(broken: EventFiles, rules: Iterable[str]) -> Iterator[pl.DataFrame]
             rows = scan_files(broken.table, [file], broken.schema)
             sample = sample_broken_constraint(event_type, rows, rule, _SAMPLES_OF_A_RULE)
             value = pl.lit(MASKED) if _is_personal(event_type, rule) else pl.col("value").str.slice(0, _VALUE_LENGTH)
-            named = sample.with_columns(
+            rows_of_rule = sample.with_columns(
                 value=pl.when(pl.col("value").is_not_null()).then(value),
                 event_name=pl.lit(event_type.name),
                 rule=pl.lit(rule),
             )
-            yield named.select(SAMPLE_SCHEMA.names())
+            yield rows_of_rule.select(SAMPLE_SCHEMA.names())
 
 
 def _is_personal(event_type: EventType, rule: str) -> bool:
@@ -81,8 +81,8 @@ def read_example(event_type: EventType, table: Snapshot, today: date) -> str:
     """
     days = [day for day in table.rows_by_date() if day < today]
     files = table.files([max(days)]) if days else []
-    known = [file for file in files if is_read(file, EXAMPLE)]
-    rows = read_figure(table.table, known or files[:1], EXAMPLE, table.schema)["row"].sort()
+    read_files = [file for file in files if is_read(file, EXAMPLE)]
+    rows = read_figure(table.table, read_files or files[:1], EXAMPLE, table.schema)["row"].sort()
     if rows.is_empty():
         return ""
     shown = {*EVENT_COLUMNS, *event_type.path_columns}
@@ -98,8 +98,13 @@ def _first_file(files: Sequence[DataFile], counts: pl.DataFrame, rule: str) -> D
 
 def sample_corrupt(corrupt: pl.LazyFrame) -> pl.DataFrame:
     """Return the first records of each reason, in the order of arrival: reason, source_object, source_offset, body."""
-    place = ["source_object", "source_offset"]
-    cut = corrupt.select("corruption_reason", *place, pl.col("body").fill_null("").str.slice(0, _BODY_LENGTH))
-    first = pl.col(*place, "body").sort_by(place).head(_SAMPLES_OF_A_REASON)
-    samples = cut.group_by(reason="corruption_reason").agg(first).explode(*place, "body").collect(engine="streaming")
-    return samples.sort("reason", *place)
+    location = ["source_object", "source_offset"]
+    cut = corrupt.select("corruption_reason", *location, pl.col("body").fill_null("").str.slice(0, _BODY_LENGTH))
+    first_records = pl.col(*location, "body").sort_by(location).head(_SAMPLES_OF_A_REASON)
+    samples = (
+        cut.group_by(reason="corruption_reason")
+        .agg(first_records)
+        .explode(*location, "body")
+        .collect(engine="streaming")
+    )
+    return samples.sort("reason", *location)

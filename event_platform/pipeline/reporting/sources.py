@@ -12,7 +12,7 @@ from event_platform.lake.snapshot import Snapshot
 
 @dataclass(frozen=True)
 class ReportSources:
-    """The source tables of the reports, pinned; `typed` is in the order of the catalog."""
+    """The source tables of the reports, pinned; `event_tables` is in the order of the catalog."""
 
     catalog: Catalog
     raw: Snapshot
@@ -20,30 +20,32 @@ class ReportSources:
     duplicates: Snapshot
     corrupt: Snapshot
     unregistered: Snapshot
-    typed: Sequence[Snapshot]
+    event_tables: Sequence[Snapshot]
 
     @property
     def tables(self) -> tuple[Snapshot, ...]:
         """All tables."""
-        return (self.raw, self.deduplicated, self.duplicates, self.corrupt, self.unregistered, *self.typed)
+        return (self.raw, self.deduplicated, self.duplicates, self.corrupt, self.unregistered, *self.event_tables)
 
     def fingerprints(self, dates: Collection[date]) -> dict[date, int]:
         """Return the fingerprint of the sources of each date's report."""
-        parts: dict[date, dict[str, int]] = {day: {} for day in dates}
-        for snapshot in (self.raw, self.deduplicated, self.duplicates, self.unregistered, *self.typed):
-            _note(parts, snapshot.table.name, contents(snapshot, dates))
+        source_contents: dict[date, dict[str, int]] = {day: {} for day in dates}
+        for snapshot in (self.raw, self.deduplicated, self.duplicates, self.unregistered, *self.event_tables):
+            _note(source_contents, snapshot.table.name, contents(snapshot, dates))
         # Each load of a day commits to it, even without new rows.
-        _note(parts, self.corrupt.table.name, self.corrupt.rows_by_date(dates))
-        for event_type, snapshot in zip(self.catalog.event_types, self.typed, strict=True):
-            rescued = snapshot.paths_by_date(dates, RESCUED_COLUMN)
-            _note(parts, f"fields of {event_type.name}", dict.fromkeys(rescued, event_type.drift_digest))
-        return {day: fingerprint(each) for day, each in parts.items()}
+        _note(source_contents, self.corrupt.table.name, self.corrupt.rows_by_date(dates))
+        for event_type, snapshot in zip(self.catalog.event_types, self.event_tables, strict=True):
+            rescued_paths = snapshot.paths_by_date(dates, RESCUED_COLUMN)
+            _note(
+                source_contents, f"fields of {event_type.name}", dict.fromkeys(rescued_paths, event_type.drift_digest)
+            )
+        return {day: fingerprint(numbers) for day, numbers in source_contents.items()}
 
 
-def _note(parts: Mapping[date, dict[str, int]], name: str, numbers: Mapping[date, int]) -> None:
+def _note(source_contents: Mapping[date, dict[str, int]], name: str, numbers: Mapping[date, int]) -> None:
     for day, number in numbers.items():
-        if day in parts:
-            parts[day][name] = number
+        if day in source_contents:
+            source_contents[day][name] = number
 
 
 def schema_id(event_type: EventType) -> str:

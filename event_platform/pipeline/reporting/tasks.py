@@ -17,8 +17,8 @@ from event_platform.landing.dates import HOUR_IN_PATH
 from event_platform.pipeline.reporting.rows import PARTITION, add_up, figure_rows, two_digits
 from event_platform.quality.page import LATENESS
 
-#: Number of unregistered names to keep; the others are summed in one row.
-_NAMES_KEPT = 500
+#: Maximum number of unregistered names; the rarer ones are summed in one row.
+_MAX_NAMES = 500
 
 #: Hours between creation and arrival from which on all events are one row.
 _LONGEST_LAG = 168
@@ -39,7 +39,7 @@ class Sources:
     duplicates: tuple[DataFile, ...]
     corrupt: tuple[DataFile, ...]
     unregistered: tuple[DataFile, ...]
-    counted: pl.DataFrame  # see ROW_SCHEMA
+    footer_rows: pl.DataFrame  # see ROW_SCHEMA
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ def count_day(lake: Lake, sources: Sources, names: Collection[str]) -> CountedDa
     figures = pl.concat(
         [
             *_events(lake, sources, names),
-            _duplicates(_counted(lake.duplicate_events, sources.duplicates, KINDS), names),
-            *_unregistered(_counted(lake.unregistered_events, sources.unregistered, UNREGISTERED_NAMES)),
-            sources.counted,
+            _duplicates(_count_figure(lake.duplicate_events, sources.duplicates, KINDS), names),
+            *_unregistered(_count_figure(lake.unregistered_events, sources.unregistered, UNREGISTERED_NAMES)),
+            sources.footer_rows,
         ]
     ).sort("figure", "event_name", "label")
     add = write_file(figures, lake.quality_report, sources.created_date) if figures.height else None
     return CountedDay(sources.created_date, figures, add)
 
 
-def _known(names: Collection[str]) -> pl.Expr:
+def _catalog_name(names: Collection[str]) -> pl.Expr:
     """Return the name of an event; null if it is not in the catalog, because the number of such names is unlimited."""
     return pl.when(pl.col("event_name").is_in(list(names))).then("event_name")
 
@@ -73,29 +73,29 @@ def _known(names: Collection[str]) -> pl.Expr:
 def _events(lake: Lake, sources: Sources, names: Collection[str]) -> list[pl.DataFrame]:
     """Return the events of a day by name and hour, and by the hour of their arrival, as the figures of files say."""
     events = lake.deduplicated_events
-    by_name, by_object = (_counted(events, sources.deduplicated, figure) for figure in (NAMES, ARRIVALS))
-    late = _counted(events, tuple(filter(_may_be_late, sources.deduplicated)), LATE)
-    named = by_name.with_columns(event_name=_known(names), label=two_digits("hour"))
-    arrived = by_object.with_columns(
+    by_name, by_object = (_count_figure(events, sources.deduplicated, figure) for figure in (NAMES, ARRIVALS))
+    late = _count_figure(events, tuple(filter(_may_be_late, sources.deduplicated)), LATE)
+    by_hour = by_name.with_columns(event_name=_catalog_name(names), label=two_digits("hour"))
+    arrivals = by_object.with_columns(
         arrival_hour=_hour_in_path() if sources.hours_are_utc else pl.lit(None, dtype=pl.String),
         created=pl.lit(sources.created_date),
     )
     return [
-        figure_rows("events", add_up(named, "event_name", "label")),
-        figure_rows("arrivals", add_up(arrived.with_columns(label=_arrival()), "label")),
-        figure_rows("lateness", add_up(arrived.with_columns(label=_lateness()), "label")),
-        figure_rows("lag", add_up(arrived.with_columns(label=_lag()).drop_nulls("label"), "label")),
-        figure_rows("late", add_up(late.with_columns(event_name=_known(names)), "event_name")),
+        figure_rows("events", add_up(by_hour, "event_name", "label")),
+        figure_rows("arrivals", add_up(arrivals.with_columns(label=_arrival()), "label")),
+        figure_rows("lateness", add_up(arrivals.with_columns(label=_lateness()), "label")),
+        figure_rows("lag", add_up(arrivals.with_columns(label=_lag()).drop_nulls("label"), "label")),
+        figure_rows("late", add_up(late.with_columns(event_name=_catalog_name(names)), "event_name")),
     ]
 
 
 def _may_be_late(file: DataFile) -> bool:
     """Return whether a file may have events that arrived on a later day: most files have none."""
-    last = file.maximum.get("arrival_date")
-    return last is None or last > file.partition
+    last_arrival = file.maximum.get("arrival_date")
+    return last_arrival is None or last_arrival > file.partition
 
 
-def _counted(table: TableLocation, files: Sequence[DataFile], figure: Figure) -> pl.DataFrame:
+def _count_figure(table: TableLocation, files: Sequence[DataFile], figure: Figure) -> pl.DataFrame:
     counts = read_figure(table, files, figure)
     return figure.add_up(counts.drop(PARTITION)).rename({"rows": "value"})
 
@@ -133,7 +133,7 @@ def _lateness() -> pl.Expr:
 
 
 def _first_above(value: pl.Expr, upper: Mapping[int, str], beyond: str) -> pl.Expr:
-    """Return the word of the first upper bound, of rising ones, that a value does not pass."""
+    """Return the word of the first upper bound (in ascending order) that a value does not exceed."""
     words = pl.lit(beyond)
     for bound, word in reversed(list(upper.items())):
         words = pl.when(value <= bound).then(pl.lit(word)).otherwise(words)
@@ -141,16 +141,16 @@ def _first_above(value: pl.Expr, upper: Mapping[int, str], beyond: str) -> pl.Ex
 
 
 def _duplicates(duplicates: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
-    counts = duplicates.select("value", event_name=_known(names), label="kind")
+    counts = duplicates.select("value", event_name=_catalog_name(names), label="kind")
     return figure_rows("duplicates", add_up(counts, "event_name", "label"))
 
 
 def _unregistered(unregistered: pl.DataFrame) -> list[pl.DataFrame]:
-    """Count the events of each name, of which there may be any number, and the names; null stands for smaller ones."""
-    ranked = unregistered.sort("value", "event_name", descending=[True, False])
-    others = add_up(ranked.slice(_NAMES_KEPT)).filter(pl.col("value") > 0)
-    names = pl.DataFrame({"value": [ranked.height]}).filter(pl.col("value") > 0)
+    """Count unregistered events by name, and the names. Their number is unlimited: rare names share a row with null."""
+    ranked_names = unregistered.sort("value", "event_name", descending=[True, False])
+    other_names = add_up(ranked_names.slice(_MAX_NAMES)).filter(pl.col("value") > 0)
+    names = pl.DataFrame({"value": [ranked_names.height]}).filter(pl.col("value") > 0)
     return [
-        figure_rows("unregistered", pl.concat([ranked.head(_NAMES_KEPT), others], how="diagonal_relaxed")),
+        figure_rows("unregistered", pl.concat([ranked_names.head(_MAX_NAMES), other_names], how="diagonal_relaxed")),
         figure_rows("unregistered_names", names),
     ]

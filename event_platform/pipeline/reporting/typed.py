@@ -21,11 +21,11 @@ from event_platform.storage.threads import imap_threads
 #: Tables whose footers are read side by side, as by the checks.
 _TABLES_AT_ONCE = 4
 
-#: Kept of the values of a column.
-_VALUES_KEPT = 20
+#: Maximum number of values of a column, the most frequent ones.
+_MAX_VALUES = 20
 
 
-def count_typed(tables: Iterable[tuple[EventType, Snapshot, Sequence[DataFile]]]) -> pl.DataFrame:
+def count_event_tables(tables: Iterable[tuple[EventType, Snapshot, Sequence[DataFile]]]) -> pl.DataFrame:
     """Return the rows of each date from files of tables. Footers are read here: the checks ask for the same."""
     with_files = [each for each in tables if each[2]]
     rows = imap_threads(lambda each: list(_rows(*each)), with_files, _TABLES_AT_ONCE)
@@ -33,30 +33,32 @@ def count_typed(tables: Iterable[tuple[EventType, Snapshot, Sequence[DataFile]]]
 
 
 def _rows(event_type: EventType, table: Snapshot, files: Sequence[DataFile]) -> Iterator[tuple[Any, ...]]:
-    for day, found in conformance.count_dates(event_type, table, files).items():
-        yield from ((day, figure, event_type.name, label, count) for figure, label, count in found.figures())
-    for day, figure, label, number in _sampled(event_type, table, files):
+    for day, conformance_counts in conformance.count_dates(event_type, table, files).items():
+        yield from (
+            (day, figure, event_type.name, label, count) for figure, label, count in conformance_counts.figures()
+        )
+    for day, figure, label, number in _samples(event_type, table, files):
         yield day, figure, event_type.name, label, number
     for (day, column), nulls in _nulls(event_type, files).items():
         yield day, "null", event_type.name, column, nulls
 
 
-def _sampled(
+def _samples(
     event_type: EventType, table: Snapshot, files: Sequence[DataFile]
 ) -> Iterator[tuple[date, str, str | None, int]]:
     """Yield date, figure, label and value of the files' samples: rows, distinct and frequent values."""
     counts = read_figure(table.table, files, sample_figure(event_type), table.schema)
     values = defaultdict[tuple[date, str], Counter[str]](Counter)
-    others = Counter[tuple[date, str, str | None]]()
+    sample_sizes = Counter[tuple[date, str, str | None]]()
     for column, value, number, day in counts.iter_rows():
         if value is not None:
             values[day, column][value] += number
         else:
-            others[day, "sampled" if column is None else "distinct", column] += number
-    yield from ((*key, number) for key, number in others.items())
+            sample_sizes[day, "sampled" if column is None else "distinct", column] += number
+    yield from ((*key, number) for key, number in sample_sizes.items())
     for (day, column), numbers in values.items():
-        ranked = sorted(numbers.items(), key=lambda each: (-each[1], each[0]))
-        yield from ((day, "value", f"{column}={value}", number) for value, number in ranked[:_VALUES_KEPT])
+        frequent_values = sorted(numbers.items(), key=lambda each: (-each[1], each[0]))
+        yield from ((day, "value", f"{column}={value}", number) for value, number in frequent_values[:_MAX_VALUES])
 
 
 def _nulls(event_type: EventType, files: Sequence[DataFile]) -> Counter[tuple[date, str]]:
@@ -67,7 +69,7 @@ def _nulls(event_type: EventType, files: Sequence[DataFile]) -> Counter[tuple[da
     nulls = Counter[tuple[date, str]]()
     for column in compared_columns(event_type):
         for file in files:
-            counted = file.nulls.get(column)
-            if count := file.rows if counted is None else counted:
+            file_nulls = file.nulls.get(column)
+            if count := file.rows if file_nulls is None else file_nulls:
                 nulls[file.partition, column] += count
     return nulls

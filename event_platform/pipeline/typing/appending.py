@@ -9,7 +9,7 @@ from event_platform.lake.changes import added_since_source_version
 from event_platform.lake.files import DataFile
 from event_platform.lake.foreign import altered_dates, listed_if_cheaper
 from event_platform.lake.snapshot import Snapshot
-from event_platform.pipeline.typing.report import TypedReport
+from event_platform.pipeline.typing.report import TypingReport
 from event_platform.storage.threads import map_threads
 
 #: A partition of an event table: the key of its type, and its created_date.
@@ -30,17 +30,17 @@ def find_appendable(
     targets: Mapping[str, Snapshot],
     partitions: Iterable[Partition],
     fingerprints: Mapping[str, int],
-    reports: Mapping[str, TypedReport],
+    reports: Mapping[str, TypingReport],
 ) -> dict[Partition, list[DataFile]]:
     """Return the partitions that can be appended to, each with the source files of its new events.
 
-    For the others, events were removed, the rules changed, or the partition is not as the platform left it.
+    In the other partitions, events were removed, the rules changed, or other programs changed files.
     """
-    lacking = _lacking_new_events(source, targets, partitions, fingerprints)
-    return _without_altered(lacking, targets, reports)
+    candidates = _partitions_with_new_events(source, targets, partitions, fingerprints)
+    return _without_altered(candidates, targets, reports)
 
 
-def _lacking_new_events(
+def _partitions_with_new_events(
     source: Source,
     targets: Mapping[str, Snapshot],
     partitions: Iterable[Partition],
@@ -48,23 +48,23 @@ def _lacking_new_events(
 ) -> dict[Partition, list[DataFile]]:
     @cache
     def new_files(day: date, version: int) -> list[DataFile] | None:
-        added = added_since_source_version(source.snapshot, day, version)
-        return None if added is None else [file for file in source.files[day] if file.path in added]
+        new_paths = added_since_source_version(source.snapshot, day, version)
+        return None if new_paths is None else [file for file in source.files[day] if file.path in new_paths]
 
-    found: dict[Partition, list[DataFile]] = {}
+    candidates: dict[Partition, list[DataFile]] = {}
     for key, day in partitions:
         target, version = targets[key], targets[key].source_version(day)
         is_older = version is not None and 0 <= version < source.versions[day]
         if version is not None and is_older and target.build_fingerprint(day) == fingerprints[key]:
-            new = new_files(day, version)
-            found |= {} if new is None else {(key, day): new}
-    return found
+            files = new_files(day, version)
+            candidates |= {} if files is None else {(key, day): files}
+    return candidates
 
 
 def _without_altered(
     partitions: Mapping[Partition, list[DataFile]],
     targets: Mapping[str, Snapshot],
-    reports: Mapping[str, TypedReport],
+    reports: Mapping[str, TypingReport],
 ) -> dict[Partition, list[DataFile]]:
     """Remove the partitions that are not as the platform left them."""
     days: dict[str, list[date]] = {}
@@ -73,10 +73,10 @@ def _without_altered(
 
     sizes = listed_if_cheaper([targets[key] for key in days], len(partitions))
 
-    def altered(key: str) -> Collection[date]:
-        with reports[key].keeping_errors():
+    def find_altered(key: str) -> Collection[date]:
+        with reports[key].catch_errors():
             return altered_dates(targets[key], days[key], sizes)
         return days[key]
 
-    found = dict(zip(days, map_threads(altered, days), strict=True))
-    return {(key, day): files for (key, day), files in partitions.items() if day not in found[key]}
+    altered_days = dict(zip(days, map_threads(find_altered, days), strict=True))
+    return {(key, day): files for (key, day), files in partitions.items() if day not in altered_days[key]}

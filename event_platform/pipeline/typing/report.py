@@ -10,14 +10,14 @@ from deltalake.transaction import AddAction
 from event_platform.events.errors import EventPlatformError, StorageError, raise_panics_as_errors
 from event_platform.events.event import RESCUED_COLUMN
 from event_platform.lake.files import DataFile
-from event_platform.lake.table_commit import ConflictError, TableCommit, Written
-from event_platform.pipeline.typing.tasks import Typed
+from event_platform.lake.table_commit import CommitResult, ConflictError, TableCommit
+from event_platform.pipeline.typing.tasks import TypedFile
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
 
 
 @dataclass
-class TypedReport:
+class TypingReport:
     """The result for one event type (or for the unregistered names): rows by created_date, or an error."""
 
     rows: dict[date, int]
@@ -25,12 +25,12 @@ class TypedReport:
     error: str | None = None
     transient: bool = False  # the error is the storage's
     conflict: bool = False
-    results: list[Typed] = field(default_factory=list)
-    written: dict[date, Written] = field(default_factory=dict)
+    results: list[TypedFile] = field(default_factory=list)
+    commit_results: dict[date, CommitResult] = field(default_factory=dict)
     retyped: list[str] = field(default_factory=list)  # columns that got a wider type: every day was rebuilt
 
     @classmethod
-    def of(cls, dates: Iterable[date]) -> "TypedReport":
+    def of(cls, dates: Iterable[date]) -> "TypingReport":
         """Return a report of no rows on these dates."""
         days = list(dates)
         return cls(dict.fromkeys(days, 0), dict.fromkeys(days, 0))
@@ -40,7 +40,7 @@ class TypedReport:
         """The files that were written."""
         return [add for result in self.results for add in result.adds]
 
-    def add(self, result: Typed) -> None:
+    def add(self, result: TypedFile) -> None:
         """Add the outcome of a task."""
         self.results.append(result)
         self.rows[result.created_date] += result.rows
@@ -50,7 +50,7 @@ class TypedReport:
 
     def commit(self, changes: TableCommit, old_files: Iterable[DataFile]) -> None:
         """Commit, and count the rows of the files that were in the appended partitions before."""
-        self.written |= changes.commit()
+        self.commit_results |= changes.commit()
         for file in old_files:
             self.rows[file.partition] += file.rows
             self.rescued[file.partition] += file.rows - file.nulls.get(RESCUED_COLUMN, file.rows)
@@ -63,7 +63,7 @@ class TypedReport:
         self.transient = error.transient if isinstance(error, StorageError) else isinstance(error, OSError)
 
     @contextmanager
-    def keeping_errors(self) -> Iterator[None]:
+    def catch_errors(self) -> Iterator[None]:
         """Store the error of one table, so that it does not stop the others."""
         try:
             with translate_errors(), raise_panics_as_errors():

@@ -37,12 +37,12 @@ class Unit:
 
     @property
     def rows(self) -> int:
-        """How many events there are."""
+        """Number of events."""
         return sum(file.rows for file in self.files)
 
 
 @dataclass
-class Typed:
+class TypedFile:
     """The file of a task for one event type (None: the unregistered names) and created_date."""
 
     key: str | None
@@ -63,55 +63,61 @@ def count_names(lake: Lake, files: list[DataFile]) -> pl.DataFrame:
         .with_columns(uri=pl.lit(file.uri))
         for file in files
     ]
-    nothing = pl.DataFrame(schema={"event_name": pl.String, "rows": pl.UInt32, "uri": pl.String})
-    return pl.concat([nothing, *pl.collect_all(counts)])
+    empty = pl.DataFrame(schema={"event_name": pl.String, "rows": pl.UInt32, "uri": pl.String})
+    return pl.concat([empty, *pl.collect_all(counts)])
 
 
-def plan(files: list[DataFile], counts: pl.DataFrame, wanted: Collection[str], sizing: Sizing) -> list[Unit]:
-    """Cut the work on the `wanted` names into units. A name is in several units only if it needs several files."""
+def plan(files: list[DataFile], counts: pl.DataFrame, names: Collection[str], sizing: Sizing) -> list[Unit]:
+    """Cut the work on some event names into units. A name is in several units only if it needs several files."""
     units: list[Unit] = []
-    counts = counts.filter(pl.col("event_name").is_in(list(wanted)))
+    counts = counts.filter(pl.col("event_name").is_in(list(names)))
     rows = int(counts["rows"].cast(pl.Int64).sum())
-    most = sizing.events_per_type_task
-    allowed = min(most, max(most // 2, rows // sizing.min_type_tasks))
+    max_rows = sizing.events_per_type_task
+    unit_rows = min(max_rows, max(max_rows // 2, rows // sizing.min_type_tasks))
     for created_date in sorted({file.partition for file in files}):
-        own = {file.uri: file for file in files if file.partition == created_date}
-        named = counts.filter(pl.col("uri").is_in(list(own)))
+        day_files = {file.uri: file for file in files if file.partition == created_date}
+        day_counts = counts.filter(pl.col("uri").is_in(list(day_files)))
         # There may be any number of names, so the work per name must be negligible.
-        totals = named.group_by("event_name").agg(total=pl.col("rows").cast(pl.Int64).sum()).sort("event_name")
-        numbered = totals.with_columns(unit=pl.Series(_numbers(totals["total"].to_list(), allowed), dtype=pl.UInt32))
-        for part in named.join(numbered, on="event_name").sort("unit").partition_by("unit", maintain_order=True):
-            units.extend(_units(created_date, own, part, sizing))
+        totals = day_counts.group_by("event_name").agg(total=pl.col("rows").cast(pl.Int64).sum()).sort("event_name")
+        unit_numbers = totals.with_columns(
+            unit=pl.Series(_numbers(totals["total"].to_list(), unit_rows), dtype=pl.UInt32)
+        )
+        for unit_counts in (
+            day_counts.join(unit_numbers, on="event_name").sort("unit").partition_by("unit", maintain_order=True)
+        ):
+            units.extend(_units(created_date, day_files, unit_counts, sizing))
     return units
 
 
-def _numbers(totals: Iterable[int], allowed: int) -> Iterator[int]:
+def _numbers(totals: Iterable[int], unit_rows: int) -> Iterator[int]:
     """Yield the number of each name's unit, by its rows. The rows of a single name are not divided here."""
-    number, held = 0, 0
+    number, rows = 0, 0
     for total in totals:
-        if held and held + total > allowed:
-            number, held = number + 1, 0
-        held += total
+        if rows and rows + total > unit_rows:
+            number, rows = number + 1, 0
+        rows += total
         yield number
 
 
-def _units(created_date: date, own: Mapping[str, DataFile], part: pl.DataFrame, sizing: Sizing) -> Iterator[Unit]:
+def _units(
+    created_date: date, day_files: Mapping[str, DataFile], unit_counts: pl.DataFrame, sizing: Sizing
+) -> Iterator[Unit]:
     """Yield the unit of some names (event_name, uri, rows), or several units for one large name."""
-    names = frozenset(part["event_name"])
-    files = _in_order(own, dict(part.group_by("uri").agg(pl.col("rows").cast(pl.Int64).sum()).iter_rows()))
-    most = sizing.events_per_file if len(names) == 1 else sum(file.rows for file in files)
-    yield from (Unit(created_date, tuple(batch), names) for batch in in_batches(files, most))
+    names = frozenset(unit_counts["event_name"])
+    files = _in_order(day_files, dict(unit_counts.group_by("uri").agg(pl.col("rows").cast(pl.Int64).sum()).iter_rows()))
+    max_rows = sizing.events_per_file if len(names) == 1 else sum(file.rows for file in files)
+    yield from (Unit(created_date, tuple(batch), names) for batch in in_batches(files, max_rows))
 
 
-def _in_order(own: Mapping[str, DataFile], rows: Mapping[str, int]) -> list[DataFile]:
+def _in_order(files_by_uri: Mapping[str, DataFile], rows: Mapping[str, int]) -> list[DataFile]:
     """Return files with their rows in the order of arrival, which is nearly the order of time."""
-    files = (replace(own[uri], rows=count) for uri, count in rows.items())
+    files = (replace(files_by_uri[uri], rows=count) for uri, count in rows.items())
     return sorted(files, key=lambda file: (str(file.minimum["source_object"]), file.uri))
 
 
 def type_events(
     lake: Lake, sizing: Sizing, unit: Unit, event_types: dict[str, EventType], envelope: Envelope
-) -> list[Typed]:
+) -> list[TypedFile]:
     """Write one file for each event type of a unit. `event_types` are by name; other names are unregistered.
 
     A failing type is returned with its error; the others are not affected.
@@ -123,17 +129,19 @@ def type_events(
         is_typed = unit.names <= event_types.keys()
         columns = columns_to_type(envelope) if is_typed else lake.deduplicated_events.schema.names()
         events = scan_names(lake, batch, unit.names).select(columns).collect()
-        typed = pl.col("event_name").replace_strict(keys, default=None, return_dtype=pl.String).alias(_TYPE)
+        type_key = pl.col("event_name").replace_strict(keys, default=None, return_dtype=pl.String).alias(_TYPE)
         # Unregistered names are one part: there may be any number of them.
         for (key,), part in (
-            events.with_columns(typed).partition_by(_TYPE, as_dict=True, include_key=False, maintain_order=True).items()
+            events.with_columns(type_key)
+            .partition_by(_TYPE, as_dict=True, include_key=False, maintain_order=True)
+            .items()
         ):
             if key not in files:
                 files[key] = _EventFile(lake, unit.created_date, by_key.get(key), envelope)
             files[key].write(part)
     # To a bucket, side by side: each is a request.
-    each = map if lake.storage.is_local else map_threads
-    return list(each(_EventFile.close, files.values()))
+    run = map if lake.storage.is_local else map_threads
+    return list(run(_EventFile.close, files.values()))
 
 
 def columns_to_type(envelope: Envelope) -> list[str]:
@@ -176,41 +184,41 @@ class _EventFile:
     """A file of an event table, or of unregistered_events, while it is written."""
 
     def __init__(self, lake: Lake, day: date, event_type: EventType | None, envelope: Envelope) -> None:
-        self._typed = Typed(event_type.key if event_type else None, day)
+        self._result = TypedFile(event_type.key if event_type else None, day)
         self._reader: EventReader | None = None
         self._file = FileWriter(lake.event_table(event_type) if event_type else lake.unregistered_events, day)
         if event_type is not None:
-            with self._keeping_errors():
+            with self._catch_errors():
                 self._reader = EventReader(event_type, envelope)
 
     def write(self, events: pl.DataFrame) -> None:
         """Add events, in typed columns if they have a type."""
-        if self._typed.error:
+        if self._result.error:
             return
-        with self._keeping_errors():
+        with self._catch_errors():
             frame = events
             if self._reader is not None:
                 frame = self._reader.read(events)
-                self._typed.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
+                self._result.rescued += frame.height - frame[RESCUED_COLUMN].null_count()
             # After typing: sorting bodies as well would take longer, and keep the input in memory.
             order = ["created_datetime"] if self._reader is not None else ["event_name", "created_datetime"]
             self._file.write(frame.sort(order, maintain_order=True))
-            self._typed.rows += frame.height
+            self._result.rows += frame.height
 
-    def close(self) -> Typed:
+    def close(self) -> TypedFile:
         """Close the file, and return its contents or the error."""
-        if not self._typed.error:
-            with self._keeping_errors():
+        if not self._result.error:
+            with self._catch_errors():
                 if self._reader is not None:
                     self._reader.note_failures(self._file)
-                self._typed.adds.append(self._file.close())
-        return self._typed
+                self._result.adds.append(self._file.close())
+        return self._result
 
     @contextmanager
-    def _keeping_errors(self) -> Iterator[None]:
+    def _catch_errors(self) -> Iterator[None]:
         try:
             with raise_panics_as_errors():
                 yield
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other types
-            self._typed.error = "".join(traceback.format_exception_only(error)).strip()
-            self._typed.transient = isinstance(error, StorageError) and error.transient
+            self._result.error = "".join(traceback.format_exception_only(error)).strip()
+            self._result.transient = isinstance(error, StorageError) and error.transient

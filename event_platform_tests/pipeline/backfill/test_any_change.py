@@ -69,10 +69,10 @@ def _properties(draw: st.DrawFn) -> dict[str, Any]:
 def _changes(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the properties of two catalogs, of which each property may be the same."""
     old, new = draw(_properties()), draw(_properties())
-    kept = draw(st.lists(st.sampled_from(_FIELDS), unique=True))
-    held = {old[field]["x-column"] for field in kept if field in old}
-    new = {field: each for field, each in new.items() if field not in kept and each["x-column"] not in held}
-    return old, {**new, **{field: old[field] for field in kept if field in old}}
+    fields = draw(st.lists(st.sampled_from(_FIELDS), unique=True))
+    columns = {old[field]["x-column"] for field in fields if field in old}
+    new = {field: each for field, each in new.items() if field not in fields and each["x-column"] not in columns}
+    return old, {**new, **{field: old[field] for field in fields if field in old}}
 
 
 def _write(world: World, properties: dict[str, Any]) -> None:
@@ -119,15 +119,15 @@ def test_due_is_what_a_rebuild_would_change(
         _write(world, new)
         before, after = _days(world), _rebuilt(world, Path(other))
         differing = {day for day in after if not before[day].equals(after[day])}
-        found = _backfills(world)
-        assert (found.failing, found.unexamined) == ({}, {})
-        assert found.days == differing
-        assert found.due.keys() <= {TABLE}
+        backfills = _backfills(world)
+        assert (backfills.failing, backfills.unexamined) == ({}, {})
+        assert backfills.days == differing
+        assert backfills.due.keys() <= {TABLE}
         files = world.event_table("t").snapshot().paths_by_date()
         if differing:
             world.type(*sorted(differing), keys=["t"])
         assert _backfills(world).due == {}
-        now = world.event_table("t").snapshot().paths_by_date()
-        assert {day for day in files if files[day] != now[day]} == differing
+        new_paths = world.event_table("t").snapshot().paths_by_date()
+        assert {day for day in files if files[day] != new_paths[day]} == differing
         for key in [key for key in _CACHE if folder in key or other in key]:
             del _CACHE[key]

@@ -104,20 +104,20 @@ def test_exactly_the_days_whose_rows_would_differ_are_due(
     """Only their table is written, and of it only these days; the totals balance before and after."""
     change(five, "lesson_started", edit)
     days = [DAYS[number] for number in expected]
-    found, before, written = due(five), versions(five.lake), files(five)
-    assert {table: sorted(each) for table, each in found.backfills.due.items()} == ({LESSONS: days} if days else {})
-    assert found.days == []
+    due_dates, old_versions, old_files = due(five), versions(five.lake), files(five)
+    assert {table: sorted(each) for table, each in due_dates.backfills.due.items()} == ({LESSONS: days} if days else {})
+    assert due_dates.days == []
     assert is_balanced(five)
     if days:
         five.type(*days, keys=["lesson_started"])
-    after, now = versions(five.lake), files(five)
-    assert {name for name in after if after[name] != before[name]} == ({LESSONS} if days else set())
-    assert [day for day in DAYS if now[day] != written[day]] == days
+    new_versions, new_files = versions(five.lake), files(five)
+    assert {name for name in new_versions if new_versions[name] != old_versions[name]} == ({LESSONS} if days else set())
+    assert [day for day in DAYS if new_files[day] != old_files[day]] == days
     assert due(five).backfills == find.Backfills()
     assert is_balanced(five)
     assert set(days) <= due(five).reports.keys()
     five.report(*DAYS)
-    assert not due(five).every
+    assert not due(five).all_days
 
 
 def test_what_was_rescued_leaves_rescued_for_its_column(five: World) -> None:
@@ -139,7 +139,7 @@ def test_nothing_is_looked_at_where_the_rules_are_the_same(five: World, monkeypa
     monkeypatch.delattr(RowExaminer, "examine")
     change(five, "lesson_started", lambda schema: schema.update({"description": "…"}))
     monkeypatch.setattr(fingerprint, "release", lambda: "99.0")
-    assert due(five).every == due(five).reports.keys() == {DAYS[-1]}
+    assert due(five).all_days == due(five).reports.keys() == {DAYS[-1]}
     assert due(five).backfills == find.Backfills()
 
 
@@ -190,8 +190,8 @@ def test_a_day_that_gains_late_events_meanwhile_is_built_whole(five: World) -> N
     change(five, "lesson_started", add("", app_build=INTEGER))
     five.deliver(DAYS[4], "late", event("late", DAYS[1], "lesson:started", app_build=9))
     five.load(DAYS[4])
-    found = due(five)
-    assert (found.days, sorted(found.backfills.due[LESSONS])) == ([DAYS[1]], [DAYS[3]])
+    due_dates = due(five)
+    assert (due_dates.days, sorted(due_dates.backfills.due[LESSONS])) == ([DAYS[1]], [DAYS[3]])
     five.type(DAYS[3], keys=["lesson_started"])
     five.build(DAYS[1])
     assert five.events("lesson_started")["app_build"].drop_nulls().sort().to_list() == [7, 8, 9]
@@ -203,10 +203,10 @@ def test_days_with_the_same_rows_can_be_appended_to_again(five: World) -> None:
     """The next commit to the table gives them the rules of now: they are not rebuilt for a late event."""
     change(five, "lesson_started", add("", app_build=INTEGER))
     five.type(DAYS[1], keys=["lesson_started"])
-    before = files(five)
+    old_files = files(five)
     five.deliver(DAYS[4], "late", event("late", DAYS[0], "lesson:started", app_build=9))
     five.build(DAYS[4], DAYS[0])
-    assert set(files(five)[DAYS[0]]) > set(before[DAYS[0]])
+    assert set(files(five)[DAYS[0]]) > set(old_files[DAYS[0]])
     assert five.events("lesson_started")["app_build"].drop_nulls().sort().to_list() == [7, 9]
     assert sorted(due(five).backfills.due[LESSONS]) == [DAYS[3]]
 
@@ -216,8 +216,8 @@ def test_events_of_a_name_that_a_type_gains_move_to_its_table(five: World) -> No
     five.deliver(DAYS[2], "b", event("p", DAYS[2], "profile:created", plan="pro"))
     five.build(DAYS[2])
     change(five, "account_created", lambda schema: schema.update({"x-names": ["profile:created"]}))
-    found = due(five).backfills.due
-    assert {table: list(days) for table, days in found.items()} == {
+    due_days = due(five).backfills.due
+    assert {table: list(days) for table, days in due_days.items()} == {
         ACCOUNTS: [DAYS[2]],
         "unregistered_events": [DAYS[2]],
     }
@@ -230,9 +230,9 @@ def test_events_of_a_name_that_a_type_gains_move_to_its_table(five: World) -> No
 def test_a_table_that_cannot_get_a_column_is_named_and_not_due(five: World) -> None:
     """To build it would fail each time."""
     change(five, "lesson_started", add("", level={"type": "boolean"}))
-    found = due(five)
-    assert found.backfills.due == {}
-    assert "lesson_started.level: the table has long, the catalog says boolean" in found.sentences[-1]
+    due_dates = due(five)
+    assert due_dates.backfills.due == {}
+    assert "lesson_started.level: the table has long, the catalog says boolean" in due_dates.sentences[-1]
 
 
 def test_a_wider_type_makes_every_day_of_its_table_due(five: World) -> None:
@@ -255,8 +255,8 @@ def test_events_move_to_a_table_that_gets_a_wider_type(five: World) -> None:
         schema["properties"]["level"] = NUMBER
 
     change(five, "lesson_started", edit)
-    found = due(five).backfills.due
-    assert {table: sorted(days) for table, days in found.items()} == {
+    due_days = due(five).backfills.due
+    assert {table: sorted(days) for table, days in due_days.items()} == {
         LESSONS: [*DAYS, moved],
         "unregistered_events": [moved],
     }

@@ -27,7 +27,7 @@ def file(number: int, size: int, rows: int = 100_000, modified: int = 0) -> Data
 
 
 @pytest.mark.parametrize(
-    ("sizes", "groups"),
+    ("sizes", "group_sizes"),
     [
         pytest.param([MB // 2] * 15, [], id="few small ones wait"),
         pytest.param([MB // 2] * 16, [16], id="sixteen small ones are one"),
@@ -39,13 +39,13 @@ def file(number: int, size: int, rows: int = 100_000, modified: int = 0) -> Data
         pytest.param([MB // 2] * 16 + [9 * MB] * 8, [16, 8], id="each with its like"),
     ],
 )
-def test_files_are_compacted_where_they_are_many_or_fill_one(sizes: list[int], groups: list[int]) -> None:
+def test_files_are_compacted_where_they_are_many_or_fill_one(sizes: list[int], group_sizes: list[int]) -> None:
     """None is ever in two groups, and the first to arrive are the first in a file."""
-    found = groups_to_compact([file(number, size) for number, size in reversed(list(enumerate(sizes)))], SIZING)
-    assert [len(group) for group in found] == groups
-    taken = [each.uri for group in found for each in group]
+    groups = groups_to_compact([file(number, size) for number, size in reversed(list(enumerate(sizes)))], SIZING)
+    assert [len(group) for group in groups] == group_sizes
+    taken = [each.uri for group in groups for each in group]
     assert len(set(taken)) == len(taken)
-    assert all(group == sorted(group, key=lambda each: each.minimum["source_object"]) for group in found)
+    assert all(group == sorted(group, key=lambda each: each.minimum["source_object"]) for group in groups)
 
 
 def test_a_task_holds_no_more_rows_than_it_can() -> None:
@@ -65,17 +65,17 @@ def test_files_of_the_last_hour_stay_as_they_are() -> None:
 def test_increments_of_all_sizes_leave_a_bounded_number_of_files() -> None:
     """A day of increments by the minute, each of a few files, and every row is written anew a few times at the most."""
     files: list[DataFile] = []
-    written = 0
+    written_bytes = 0
     for number in range(1_440):
         for group in groups_to_compact(files, SIZING):
             files = [each for each in files if each not in group]
             files.append(file(number, sum(each.size for each in group), sum(each.rows for each in group)))
-            written += files[-1].size
+            written_bytes += files[-1].size
         files += [file(number, 700_000, 9_000), file(number, 50_000, 600)]
     landed = 1_440 * 750_000
     assert sum(each.size for each in files) == landed
     assert len(files) <= landed / (48 * MB) + 3 * SIZING.files_per_compaction
-    assert written <= 3 * landed
+    assert written_bytes <= 3 * landed
 
 
 def test_rows_of_compacted_files_are_in_the_order_of_time(world: World) -> None:
@@ -115,7 +115,7 @@ def test_files_are_compacted_in_other_processes(world: World) -> None:
         world.deliver(MONDAY, f"b{number}", event(f"n{number}"))
         world.build(MONDAY)
     tables = [world.lake.raw_events, world.lake.deduplicated_events, world.event_table("account_created")]
-    before = [rows(table, "event_uuid") for table in tables]
+    old_rows = [rows(table, "event_uuid") for table in tables]
     snapshots = {table.name: table.snapshot_to_write() for table in tables}
     with local_pool(2) as pool:
         context = PipelineContext(world.lake, pool, sizing=YOUNG_FILES)
@@ -123,4 +123,4 @@ def test_files_are_compacted_in_other_processes(world: World) -> None:
     for name, snapshot in snapshots.items():
         TableCommit(snapshot).append([MONDAY], actions[name], {MONDAY: snapshot.version + 1}).commit()
     assert [len(table.snapshot().files([MONDAY])) for table in tables] == [1, 1, 1]
-    assert all(rows(table, "event_uuid").equals(old) for table, old in zip(tables, before, strict=True))
+    assert all(rows(table, "event_uuid").equals(old) for table, old in zip(tables, old_rows, strict=True))

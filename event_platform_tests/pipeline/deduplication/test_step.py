@@ -9,7 +9,7 @@ import pytest
 from event_platform.lake.files import DataFile
 from event_platform.lake.lake import Lake
 from event_platform.pipeline.deduplication import step
-from event_platform.pipeline.deduplication.candidates import Shared, may_share, new_shared_keys
+from event_platform.pipeline.deduplication.candidates import SharedKeys, may_share, new_shared_keys
 from event_platform_tests.support.comparison import contents
 from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World, copy_of, event
 
@@ -101,7 +101,7 @@ def bounded(name: str, least: str | None, greatest: str | None) -> DataFile:
 
 
 @pytest.mark.parametrize(
-    ("own", "names"),
+    ("bounds_of_new", "names"),
     [
         pytest.param([("c", "d")], "bce", id="those that reach into the range"),
         pytest.param([("a", "a"), ("e", "e")], "abce", id="of all files together"),
@@ -111,28 +111,28 @@ def bounded(name: str, least: str | None, greatest: str | None) -> DataFile:
     ],
 )
 def test_files_without_a_uuid_in_the_range_of_the_new_ones_are_left_out(
-    own: list[tuple[str, str | None]], names: str
+    bounds_of_new: list[tuple[str, str | None]], names: str
 ) -> None:
     """The bounds themselves are in a range."""
-    before = [bounded("a", "a", "b"), bounded("b", "b", "c"), bounded("c", "d", "f"), bounded("e", None, None)]
-    found = may_share(before, [bounded("new", *bounds) for bounds in own])
-    assert "".join(file.path for file in found) == names
+    files = [bounded("a", "a", "b"), bounded("b", "b", "c"), bounded("c", "d", "f"), bounded("e", None, None)]
+    shared = may_share(files, [bounded("new", *bounds) for bounds in bounds_of_new])
+    assert "".join(file.path for file in shared) == names
 
 
 def test_of_uuids_that_rise_nothing_that_arrived_before_is_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a redelivery is found all the same: with its object, the range of the new ones reaches back."""
-    known: list[int] = []
+    file_counts: list[int] = []
 
-    def noting(
+    def count_files(
         lake: Lake, dates: list[date], new: list[DataFile], early: list[DataFile], old: list[DataFile]
-    ) -> Shared:
-        known.append(len(old))
+    ) -> SharedKeys:
+        file_counts.append(len(old))
         return new_shared_keys(lake, dates, new, early, old)
 
-    monkeypatch.setattr(step, "new_shared_keys", noting)
+    monkeypatch.setattr(step, "new_shared_keys", count_files)
     for number, uuids in enumerate((range(100, 200), range(200, 300), [299, 300, 301], [150, 302])):
         world.deliver(MONDAY, f"o{number}", *(event(f"{uuid}") for uuid in uuids))
         world.build(MONDAY)
-    assert known == [0, 1, 3]
+    assert file_counts == [0, 1, 3]
     assert world.lake.deduplicated_events.snapshot().rows_by_date() == {MONDAY: 203}
     assert world.lake.duplicate_events.snapshot().rows_by_date() == {MONDAY: 2}

@@ -61,10 +61,10 @@ def schemas(derive: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def paid(number: int, **more: Any) -> dict[str, Any]:
+def paid(number: int, **fields: Any) -> dict[str, Any]:
     """Return an event with what columns are derived from."""
     values = {"price": 2.5, "quantity": number, "email": f"a@mail{number}.example", "user": "staff_1", "country": "fr"}
-    return event(f"u{number}", MONDAY, PAID, **values | {"code": str(number)} | more)
+    return event(f"u{number}", MONDAY, PAID, **values | {"code": str(number)} | fields)
 
 
 @pytest.fixture
@@ -129,10 +129,10 @@ def test_a_division_by_zero_is_what_polars_makes_of_it(orders: World) -> None:
     rows = pl.scan_delta(table.uri).filter(pl.col("ratio") > 100).select("event_uuid", "ratio", "rest").collect().rows()
     assert ("u4", float("inf"), None) in rows
     with duckdb_delta.connect() as connection:
-        found = (
+        values = (
             connection.sql(f"from delta_scan('{table.uri}')").filter("isinf(ratio)").project("event_uuid").fetchall()
         )
-    assert found == [("u4",)]
+    assert values == [("u4",)]
 
 
 def test_a_commit_names_the_version_of_each_reference_table(orders: World) -> None:
@@ -209,8 +209,8 @@ def test_a_change_concerns_the_table_that_derives(orders: World) -> None:
         orders.type(MONDAY, keys=[KEY])
         assert outdated(orders) == {}
         assert orders.event_table("page").snapshot().version == page
-    found = orders.events(KEY).select("total", "segment", "country_name").rows()
-    assert found == [(5.0, "staff", "France"), (10.0, "buyer", "Nowhere"), (None, "staff", "France")]
+    rows = orders.events(KEY).select("total", "segment", "country_name").rows()
+    assert rows == [(5.0, "staff", "France"), (10.0, "buyer", "Nowhere"), (None, "staff", "France")]
 
 
 def test_a_day_is_appended_to_only_with_the_same_definitions(orders: World) -> None:
@@ -239,10 +239,10 @@ def _type_elsewhere(world: World, executor: Executor) -> None:
     context = PipelineContext(world.lake, executor, sizing=Sizing(small_rows=0))
     reports = type_all(context, catalog, [*catalog.by_key, UNREGISTERED], [MONDAY, TUESDAY])
     assert [each.error for each in reports.values()] == [None] * 3
-    found = pl.read_delta(world.lake.event_table(catalog.by_key[KEY]).uri).sort("event_uuid")
-    assert found["segment"].to_list() == ["staff", "customer", "staff"]
-    assert found["country_name"].to_list() == ["France", None, "France"]
-    assert found["total"].to_list() == [2.5, 5.0, None]
+    rows = pl.read_delta(world.lake.event_table(catalog.by_key[KEY]).uri).sort("event_uuid")
+    assert rows["segment"].to_list() == ["staff", "customer", "staff"]
+    assert rows["country_name"].to_list() == ["France", None, "France"]
+    assert rows["total"].to_list() == [2.5, 5.0, None]
 
 
 def test_workers_of_a_pool_get_functions_and_tables_with_the_task(orders: World) -> None:

@@ -15,7 +15,7 @@ from event_platform.events.envelope import Envelope, RecordsPath
 from event_platform.events.wrappers import open_reader
 from event_platform.landing.folder import FolderLanding
 from event_platform.landing.landing import LandedObject
-from event_platform.pipeline.loading.objects import Loading, read_records
+from event_platform.pipeline.loading.objects import ObjectSource, read_records
 from event_platform_tests.support.world import MONDAY, noon
 
 Record = dict[str, Any]
@@ -69,12 +69,12 @@ FRAMINGS: dict[str, tuple[Callable[[Sequence[Record]], str], RecordsPath | None]
 def read(text: str, records: RecordsPath | None) -> list[tuple[Any, ...]]:
     """Return the records of an object: what is in each, its event columns, and its reason."""
     data = text.encode()
-    loading = Loading(FolderLanding(Path()), Envelope(records=records), date(2025, 1, 1))
+    source = ObjectSource(FolderLanding(Path()), Envelope(records=records), date(2025, 1, 1))
     landed = LandedObject("a", len(data), "etag", MONDAY)
     columns = ("event_uuid", "event_name", "created_datetime", "corruption_reason")
     return [
         (json.loads(body), *row)
-        for frame, _ in read_records(loading, open_reader(loading.envelope), landed, BytesIO(data))
+        for frame, _ in read_records(source, open_reader(source.envelope), landed, BytesIO(data))
         for body, *row in frame.select("body", *columns).iter_rows()
     ]
 

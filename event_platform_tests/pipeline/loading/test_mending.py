@@ -191,10 +191,10 @@ def test_an_error_in_a_function_stops_nobody_and_is_said(world: World) -> None:
     report = world.load(MONDAY)[MONDAY]
     assert world.raw()["corruption_reason"].drop_nulls().len() == 4
     label = world.catalog.mending.functions[0].label
-    assert report.mended.error_counts["not_json", label] == 2
-    assert "2025/06/02/12/a.json, record 0: IndexError" in report.mended.first_errors[label]
-    assert [warning.partition(":")[0] for warning in report.mended.warnings] == ["rules"] * 2
-    assert list(report.mended.failure_counts.values()) == [1]
+    assert report.mend_outcome.error_counts["not_json", label] == 2
+    assert "2025/06/02/12/a.json, record 0: IndexError" in report.mend_outcome.first_errors[label]
+    assert [warning.partition(":")[0] for warning in report.mend_outcome.warnings] == ["rules"] * 2
+    assert list(report.mend_outcome.failure_counts.values()) == [1]
 
 
 def test_rows_of_an_object_that_has_gone_stay_and_are_due_no_more(world: World) -> None:
@@ -204,7 +204,7 @@ def test_rows_of_an_object_that_has_gone_stay_and_are_due_no_more(world: World) 
     path.unlink()
     write_functions(world)
     (report,) = world.load(MONDAY, mend=True).values()
-    assert report.not_mended == 1
+    assert report.unmended_objects == 1
     assert functions_of(world) == [None]
     assert not due_mending(world.lake, world.catalog.mending)
 
@@ -244,7 +244,7 @@ def _parquet(records: list[Any]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "written"),
+    ("name", "encode"),
     [
         ("a.json", lambda records: ndjson(*records)),
         ("a.json.gz", lambda records: gzipped(ndjson(*records))),
@@ -253,10 +253,10 @@ def _parquet(records: list[Any]) -> bytes:
     ],
     ids=["ndjson", "gzip", "concatenated", "parquet"],
 )
-def test_records_of_any_format_are_mended(world: World, name: str, written: Callable[[list[Any]], bytes]) -> None:
+def test_records_of_any_format_are_mended(world: World, name: str, encode: Callable[[list[Any]], bytes]) -> None:
     """A row of Parquet is read as JSON."""
     write_functions(world)
-    world.deliver_bytes(MONDAY, name, written([event("a"), DAMAGED["milliseconds"], event("b")]))
+    world.deliver_bytes(MONDAY, name, encode([event("a"), DAMAGED["milliseconds"], event("b")]))
     world.load(MONDAY)
     assert functions_of(world) == [None, "milliseconds", None]
 
@@ -280,7 +280,7 @@ RECORDS = st.lists(
 @given(before=RECORDS, after=RECORDS, later=st.sampled_from([1, 2]))
 def test_when_a_function_came_does_not_matter(before: Any, after: Any, later: int) -> None:
     """Before, between or after any records, with any damage."""
-    found = []
+    results = []
     for moment in (0, later):
         with TemporaryDirectory() as folder:
             world = World(Path(folder))
@@ -295,5 +295,5 @@ def test_when_a_function_came_does_not_matter(before: Any, after: Any, later: in
                 build_due(world)
             write_functions(world)
             mend(world)
-            found.append(all_rows(world))
-    assert found[0] == found[1]
+            results.append(all_rows(world))
+    assert results[0] == results[1]

@@ -98,13 +98,13 @@ def test_a_day_that_lacks_what_it_should_have_is_rebuilt(world: World) -> None:
     assert places(world) == [("2025/06/02/12/a", 0), ("2025/06/02/12/b", 0)]
 
 
-@pytest.mark.parametrize("more", [[], ["{broken"]], ids=["nothing new", "a new record"])
-def test_a_day_with_a_damaged_file_is_rebuilt(world: World, more: list[str]) -> None:
+@pytest.mark.parametrize("lines", [[], ["{broken"]], ids=["nothing new", "a new record"])
+def test_a_day_with_a_damaged_file_is_rebuilt(world: World, lines: list[str]) -> None:
     """Also where its size is the one that the log says."""
     world.deliver(MONDAY, "a", "{broken")
     world.load(MONDAY)
     (file,) = world.lake.corrupt_events.snapshot().files()
     Path(file.uri).write_bytes(bytes(file.size))
-    world.deliver(MONDAY, "b", *more)
+    world.deliver(MONDAY, "b", *lines)
     world.load(MONDAY)
-    assert places(world) == [("2025/06/02/12/a", 0), ("2025/06/02/12/b", 0)][: 1 + len(more)]
+    assert places(world) == [("2025/06/02/12/a", 0), ("2025/06/02/12/b", 0)][: 1 + len(lines)]

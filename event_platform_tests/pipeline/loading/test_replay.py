@@ -15,7 +15,7 @@ from event_platform_tests.support.world import MONDAY, TUESDAY, WEDNESDAY, World
 SUNDAY = MONDAY - timedelta(days=1)
 
 
-def sent(uuid: str, day: date, sent_at: date) -> dict[str, object]:
+def sent_event(uuid: str, day: date, sent_at: date) -> dict[str, object]:
     """Return an event with two times, of which the envelope names one."""
     return {**event(uuid, day), "sent_at": noon(sent_at)}
 
@@ -24,11 +24,11 @@ def sent(uuid: str, day: date, sent_at: date) -> dict[str, object]:
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Three days that were built by a rule which took the wrong time for that of creation."""
     world = World(tmp_path_factory.mktemp("built"))
-    world.deliver(MONDAY, "a", sent("u1", MONDAY, SUNDAY), sent("u2", MONDAY, MONDAY), "{broken")
-    world.deliver(MONDAY, "b", sent("u1", MONDAY, MONDAY))
-    world.deliver(TUESDAY, "a", sent("u2", TUESDAY, TUESDAY), sent("u3", TUESDAY, TUESDAY))
+    world.deliver(MONDAY, "a", sent_event("u1", MONDAY, SUNDAY), sent_event("u2", MONDAY, MONDAY), "{broken")
+    world.deliver(MONDAY, "b", sent_event("u1", MONDAY, MONDAY))
+    world.deliver(TUESDAY, "a", sent_event("u2", TUESDAY, TUESDAY), sent_event("u3", TUESDAY, TUESDAY))
     world.deliver_bytes(TUESDAY, "empty", b"\n")
-    world.deliver(WEDNESDAY, "a", sent("u4", WEDNESDAY, WEDNESDAY))
+    world.deliver(WEDNESDAY, "a", sent_event("u4", WEDNESDAY, WEDNESDAY))
     world.build(MONDAY, TUESDAY, WEDNESDAY)
     return world
 

@@ -17,7 +17,7 @@ from event_platform.landing.landing import LandedObject
 from event_platform.landing.objects import pieces
 from event_platform.landing.pieces import Limits, Piece
 from event_platform.pipeline.context import PipelineContext
-from event_platform.pipeline.loading.objects import Loading
+from event_platform.pipeline.loading.objects import ObjectSource
 from event_platform.pipeline.loading.report import raise_unreadable
 from event_platform.pipeline.loading.step import load
 from event_platform.pipeline.loading.tasks import batches, is_large
@@ -75,10 +75,10 @@ def test_objects_are_read_side_by_side_and_stay_in_order(world: World, monkeypat
     """A store takes longer to answer than it takes to parse what it sends: here it answers three at once or none."""
     for name in ("a", "b", "c"):
         world.deliver(MONDAY, name, event(f"u-{name}"))
-    together, read = threading.Barrier(3), FolderLanding.read
+    barrier, read = threading.Barrier(3), FolderLanding.read
 
     def slow(landing: FolderLanding, name: str) -> bytes:
-        together.wait(timeout=60)
+        barrier.wait(timeout=60)
         return read(landing, name)
 
     monkeypatch.setattr(FolderLanding, "read", slow)
@@ -135,17 +135,17 @@ def test_an_object_that_cannot_be_read_does_not_stop_the_others(
     world.deliver(MONDAY, "a", event("u1"))
     world.load(MONDAY)
     world.deliver(MONDAY, "a", event("u2"))
-    gone = world.deliver(MONDAY, "b", event("u3"))
+    missing_name = world.deliver(MONDAY, "b", event("u3"))
     listed = list(world.landing.list_objects())
     with monkeypatch.context() as stale:
         stale.setattr("event_platform.landing.folder.FolderLanding.list_objects", lambda *_: iter(listed))
-        fault(gone)
-        with pytest.raises(LandingError, match=f"{gone}: .* this one stays due"):
+        fault(missing_name)
+        with pytest.raises(LandingError, match=f"{missing_name}: .* this one stays due"):
             world.load(MONDAY)
     assert world.raw()["event_uuid"].to_list() == ["u2"]
     assert version(world) == 2
-    if gone.is_dir():
-        gone.rmdir()
+    if missing_name.is_dir():
+        missing_name.rmdir()
     world.deliver(MONDAY, "b", event("u3"))
     world.load(MONDAY)
     assert world.raw()["event_uuid"].to_list() == ["u2", "u3"]
@@ -182,8 +182,8 @@ def test_an_object_that_makes_the_program_fail_is_named_and_does_not_stop_the_ot
             yield piece
 
     world.limits = Limits(task_bytes=16)  # each piece is written as soon as it is read
-    with monkeypatch.context() as failing:
-        failing.setattr("event_platform.pipeline.loading.objects.pieces", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr("event_platform.pipeline.loading.objects.pieces", fail)
         with pytest.raises(
             ObjectError, match=f"^2025/06/02/12/b: cannot be loaded: {type(error).__name__}: .* stays due"
         ):
@@ -203,9 +203,9 @@ def test_an_object_that_kills_its_process_is_named_and_does_not_stop_the_others(
         world.deliver(MONDAY, name, event(name))
     monkeypatch.setattr("event_platform.pipeline.loading.step.load_objects", load_or_die)
     monkeypatch.setattr("event_platform.pipeline.loading.step.is_large", lambda *_: True)
-    loading = Loading(world.landing, world.catalog.envelope, world.start_date)
+    source = ObjectSource(world.landing, world.catalog.envelope, world.start_date)
     with local_pool(2) as pool:
-        reports = load(PipelineContext(world.lake, pool), loading, [MONDAY], 7)
+        reports = load(PipelineContext(world.lake, pool), source, [MONDAY], 7)
     assert world.raw()["event_uuid"].to_list() == ["a", "b", "c", "e"]
     assert version(world) == 1
     with pytest.raises(WorkerError, match=r"worked on 2025/06/02/12/deadly was ended .* this one stays due"):
@@ -225,11 +225,11 @@ def test_a_large_object_is_read_a_range_at_a_time(world: World, monkeypatch: pyt
     ranges: list[int] = []
     read = FolderLanding.read_range
 
-    def noting(landing: FolderLanding, name: str, start: int, size: int) -> bytes:
+    def note_range(landing: FolderLanding, name: str, start: int, size: int) -> bytes:
         ranges.append(start)
         return read(landing, name, start, size)
 
-    monkeypatch.setattr(FolderLanding, "read_range", noting)
+    monkeypatch.setattr(FolderLanding, "read_range", note_range)
     world.sizing = Sizing(large_object_bytes=1_000, range_bytes=1_024)
     monkeypatch.setattr("event_platform.landing.objects._BITE", 500)
     world.limits = Limits(task_bytes=16 * 5_000 if not name.endswith(".parquet") else 16 * 50_000)

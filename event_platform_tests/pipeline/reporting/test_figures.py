@@ -116,11 +116,11 @@ def counted(world: World, day: date) -> dict[str, dict[Any, int]]:
 
 def reported(world: World, day: date) -> dict[str, dict[Any, int]]:
     """Return what the report says of the same figures."""
-    found: dict[str, dict[Any, int]] = {figure: {} for figure in QUERIES}
+    values: dict[str, dict[Any, int]] = {figure: {} for figure in QUERIES}
     for (figure, name, label), value in figures(world, day).items():
-        if figure in found:
-            found[figure][name, label] = value
-    return found
+        if figure in values:
+            values[figure][name, label] = value
+    return values
 
 
 def lesson(uuid: str, day: date = MONDAY, hour: int = 12, **payload: Any) -> dict[str, Any]:
@@ -188,11 +188,11 @@ def test_a_report_is_due_where_more_has_arrived_on_its_day(world: World) -> None
     world.deduplicate(MONDAY)
     world.type(MONDAY)
     world.report(MONDAY)
-    found = due_created_dates(world.lake, world.catalog)
-    assert (found.days, list(found.reports)) == ([], [TUESDAY])
+    due_dates = due_created_dates(world.lake, world.catalog)
+    assert (due_dates.days, list(due_dates.reports)) == ([], [TUESDAY])
     world.report(TUESDAY)
     assert figures(world, TUESDAY)["landed", None, None] == 2
-    assert not due_created_dates(world.lake, world.catalog).every
+    assert not due_created_dates(world.lake, world.catalog).all_days
 
 
 def test_objects_of_a_day_arrive_on_the_days_around_it_in_other_time_zones(tmp_path: Path) -> None:
@@ -205,12 +205,12 @@ def test_objects_of_a_day_arrive_on_the_days_around_it_in_other_time_zones(tmp_p
     world.build(MONDAY, TUESDAY)
     world.report(TUESDAY)
     assert objects_by_hour(world.lake.raw_events.snapshot(), [TUESDAY])[TUESDAY] == {0: 1, 8: 1, 9: 1, 23: 1}
-    found = figures(world, TUESDAY)
+    values = figures(world, TUESDAY)
     labels = ["00", "08", "09", "23", None]
-    assert {label: value for (figure, _, label), value in found.items() if figure == "objects"} == dict.fromkeys(
+    assert {label: value for (figure, _, label), value in values.items() if figure == "objects"} == dict.fromkeys(
         labels, 1
     )
-    assert not [figure for figure, *_ in found if figure == "lag"]
+    assert not [figure for figure, *_ in values if figure == "lag"]
 
 
 def test_samples_of_all_files_are_added_up(world: World) -> None:
@@ -220,6 +220,6 @@ def test_samples_of_all_files_are_added_up(world: World) -> None:
         world.deliver(MONDAY, "a", *(event(f"{hour}-{n}", plan=plan) for n, plan in enumerate(plans)), hour=hour)
         world.build(MONDAY)
     files = len(world.event_table("account_created").snapshot().files([MONDAY]))
-    found = {key[0::2]: value for key, value in figures(world, MONDAY).items() if key[1] == "account:created"}
-    assert (files, found["sampled", None], found["distinct", "plan"]) == (2, 60, 4)
-    assert (found["value", "plan=pro"], found["value", "plan=free"]) == (40, 20)
+    values = {key[0::2]: value for key, value in figures(world, MONDAY).items() if key[1] == "account:created"}
+    assert (files, values["sampled", None], values["distinct", "plan"]) == (2, 60, 4)
+    assert (values["value", "plan=pro"], values["value", "plan=free"]) == (40, 20)

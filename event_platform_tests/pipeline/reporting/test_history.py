@@ -94,15 +94,15 @@ def test_the_history_is_what_sql_sums(built: World, monkeypatch: pytest.MonkeyPa
 def test_a_day_that_is_added_reads_and_writes_its_month(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And no other; of the table, only the day before is read: its page gets a link."""
     may, june = month(built, "2025-05"), month(built)
-    written = may.stat().st_mtime_ns
-    before = june.read_bytes()
+    old_time = may.stat().st_mtime_ns
+    old_bytes = june.read_bytes()
     wednesday = TUESDAY + timedelta(days=1)
     built.deliver(wednesday, "a", event("w", wednesday))
     read = read_files(monkeypatch)
     built.build(wednesday)
     assert read == [f"created_date={TUESDAY}"]
-    assert may.stat().st_mtime_ns == written
-    assert june.read_bytes() != before
+    assert may.stat().st_mtime_ns == old_time
+    assert june.read_bytes() != old_bytes
     assert history(built, MAY, wednesday) == summed(built)
 
 
@@ -160,10 +160,10 @@ def test_lists_are_cut_to_the_largest(world: World) -> None:
     world.deliver(MONDAY, "a", *names, event("more", MONDAY, "name:59"), event("f1", **fields))
     world.deliver(MONDAY, "b", lesson("f2", MONDAY, **fields), lesson("f3", MONDAY, field_69=1))
     world.build(MONDAY)
-    found = {row[1:4]: row[4] for row in history(world)}
-    unregistered = {name: value for (figure, name, _), value in found.items() if figure == "unregistered"}
+    values = {row[1:4]: row[4] for row in history(world)}
+    unregistered = {name: value for (figure, name, _), value in values.items() if figure == "unregistered"}
     assert (len(unregistered), unregistered["name:59"], unregistered[None]) == (51, 2, 10)
     for name, largest in (("account:created", 1), ("lesson:started", 2)):
-        of_type = {row[2]: value for row, value in found.items() if row[:2] == ("unknown_field", name)}
+        of_type = {row[2]: value for row, value in values.items() if row[:2] == ("unknown_field", name)}
         assert (len(of_type), of_type.get("field_69", 1), of_type[None]) == (51, largest, 20)
-    assert found["unregistered_names", None, None] == 60
+    assert values["unregistered_names", None, None] == 60

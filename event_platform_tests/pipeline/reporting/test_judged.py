@@ -48,7 +48,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[date]:
     return days
 
 
-def found(
+def read_findings_of(
     world: World, thresholds: Thresholds = DEFAULT_THRESHOLDS, today: date = LATER
 ) -> dict[tuple[str, date], str]:
     """Return what failed, with its severity."""
@@ -63,10 +63,10 @@ def file(world: World) -> Path:
 
 def test_what_was_found_is_read(built: World, judged: list[date]) -> None:
     """And is what judging gives."""
-    assert found(built) == {("corruption_rate", MONDAY): "error"}
+    assert read_findings_of(built) == {("corruption_rate", MONDAY): "error"}
     assert judged == []
     file(built).unlink()
-    assert found(built) == {("corruption_rate", MONDAY): "error"}
+    assert read_findings_of(built) == {("corruption_rate", MONDAY): "error"}
     assert judged == [*DAYS]
 
 
@@ -84,14 +84,14 @@ def test_a_damaged_file_is_of_no_consequence(
 ) -> None:
     """Its days are judged."""
     damage(file(built))
-    assert found(built) == {("corruption_rate", MONDAY): "error"}
+    assert read_findings_of(built) == {("corruption_rate", MONDAY): "error"}
     assert judged == [*DAYS]
 
 
 def test_other_limits_are_judged_by(built: World, judged: list[date]) -> None:
     """As a project may set them after the report was made."""
     lenient = replace(DEFAULT_THRESHOLDS, corruption_warn_above=0.9, corruption_error_above=0.9)
-    assert found(built, lenient) == {}
+    assert read_findings_of(built, lenient) == {}
     assert judged == [*DAYS]
 
 
@@ -109,5 +109,5 @@ def test_a_day_with_other_figures_is_judged_again(built: World, judged: list[dat
     """With its report, so that nothing is left to do."""
     built.deliver(TUESDAY, "b", "{broken", "{broken")
     built.build(TUESDAY)
-    assert found(built) == {("corruption_rate", day): "error" for day in DAYS}
+    assert read_findings_of(built) == {("corruption_rate", day): "error" for day in DAYS}
     assert judged == []

@@ -69,15 +69,15 @@ def test_a_report_has_pages_of_days_types_and_the_lake(built: World) -> None:
 
 def test_pages_of_what_has_not_changed_stay(built: World) -> None:
     """Of other days, and of types without other figures on the days that their pages show."""
-    before = pages(built)
+    old_pages = pages(built)
     built.deliver(TUESDAY, "b", event("u5", TUESDAY))
     built.build(TUESDAY)
-    changed = {name for name, written in pages(built).items() if written != before[name]}
+    changed = {name for name, content in pages(built).items() if content != old_pages[name]}
     assert changed == {"index.html", f"{TUESDAY}.html", "types/account_created.html"}
-    before = pages(built)
+    old_pages = pages(built)
     built.deliver(LONG_AGO, "c", event("u6", LONG_AGO, "lesson:started", user="usr_1"))
     built.build(LONG_AGO)
-    changed = {name for name, written in pages(built).items() if written != before.get(name)}
+    changed = {name for name, content in pages(built).items() if content != old_pages.get(name)}
     assert changed == {"index.html", f"{LONG_AGO}.html", f"{MONDAY}.html"}  # the day after has a link to it now
 
 
@@ -106,19 +106,19 @@ def test_a_page_of_a_type_that_is_missing_is_written_again(built: World) -> None
 def test_the_page_of_a_type_follows_its_schema(built: World) -> None:
     """If only personal fields change, only the report of the last day and this page are due."""
     assert "usr_1" in read(built, "types/lesson_started.html")
-    assert not due_created_dates(built.lake, built.catalog).every
+    assert not due_created_dates(built.lake, built.catalog).all_days
     schema = deepcopy(SCHEMAS["lesson_started"])
     schema["properties"]["user"]["x-personal"] = True
     path = built.root / "catalog" / "lesson_started.yaml"
     path.write_text(yaml.safe_dump(schema, sort_keys=False), encoding="utf-8")
-    due, before = due_created_dates(built.lake, built.catalog), pages(built)
+    due, old_pages = due_created_dates(built.lake, built.catalog), pages(built)
     assert due.reports == {TUESDAY: "the schema of lesson_started changed since its page was drawn"}
-    assert due.every == {TUESDAY}
+    assert due.all_days == {TUESDAY}
     built.report(TUESDAY)
     assert "usr_1" not in read(built, "types/lesson_started.html")
-    changed = {name for name, written in pages(built).items() if written != before[name]}
+    changed = {name for name, content in pages(built).items() if content != old_pages[name]}
     assert changed == {"index.html", f"{TUESDAY}.html", "types/lesson_started.html"}
-    assert not due_created_dates(built.lake, built.catalog).every
+    assert not due_created_dates(built.lake, built.catalog).all_days
 
 
 def test_a_run_that_is_killed_before_the_commit_leaves_the_day_due(
@@ -166,19 +166,19 @@ def test_a_page_that_cannot_be_written_fails_the_step(built: World, page: str, m
 
 def test_nobody_reads_half_a_page(built: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor the end of another report's page behind it: each page is complete, old or new."""
-    write, seen = Path.write_bytes, list[bool]()
+    write, reads = Path.write_bytes, list[bool]()
 
     def in_halves(path: Path, data: bytes) -> int:
         write(path, data[: len(data) // 2])
         pages = (built.root / "lake" / "reports").rglob("*.html")
-        seen.extend(page.read_bytes().rstrip().endswith(b"</html>") for page in pages)
+        reads.extend(page.read_bytes().rstrip().endswith(b"</html>") for page in pages)
         return write(path, data)
 
     built.deliver(TUESDAY, "b", event("u5", TUESDAY))
     monkeypatch.setattr(Path, "write_bytes", in_halves)
     built.build(TUESDAY)
-    assert seen
-    assert all(seen)
+    assert reads
+    assert all(reads)
 
 
 def test_two_reports_at_once_lose_nothing(built: World) -> None:
@@ -192,7 +192,7 @@ def test_two_reports_at_once_lose_nothing(built: World) -> None:
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(built.report, days))
     assert history(built, MONDAY, WEDNESDAY) == summed(built)
-    assert not due_created_dates(built.lake, built.catalog).every
+    assert not due_created_dates(built.lake, built.catalog).all_days
 
 
 def test_days_that_only_the_calendar_shows_are_judged_once(built: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,9 +127,9 @@ def test_lateness_goes_by_the_day_where_a_path_has_no_hour(world: World, arrived
     path.parent.mkdir(parents=True)
     path.write_bytes(ndjson(event("u1")))
     world.build(*{arrived, MONDAY})
-    found = figures(world, MONDAY)
-    assert [label for figure, _, label in found if figure == "lateness"] == [lateness]
-    assert found["arrivals", None, str(arrived)] == 1
+    values = figures(world, MONDAY)
+    assert [label for figure, _, label in values if figure == "lateness"] == [lateness]
+    assert values["arrivals", None, str(arrived)] == 1
 
 
 def test_the_same_day_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_the_report_of_a_day_leaves_the_other_days_alone(world: World) -> None:
         world.deliver(day, "a", event(f"u-{day}", day))
     world.build(MONDAY, TUESDAY)
     files = {file.path for file in world.lake.quality_report.snapshot().files([MONDAY])}
-    written = (world.root / "lake" / "reports" / "quality" / "2025-06-02.html").stat().st_mtime_ns
+    old_time = (world.root / "lake" / "reports" / "quality" / "2025-06-02.html").stat().st_mtime_ns
     world.deliver(TUESDAY, "b", event("more", TUESDAY))
     world.build(TUESDAY)
     assert {file.path for file in world.lake.quality_report.snapshot().files([MONDAY])} == files
-    assert (world.root / "lake" / "reports" / "quality" / "2025-06-02.html").stat().st_mtime_ns == written
+    assert (world.root / "lake" / "reports" / "quality" / "2025-06-02.html").stat().st_mtime_ns == old_time
     assert figures(world, TUESDAY)["events", "account:created", "12"] == 2
 
 
@@ -189,19 +189,22 @@ def test_a_report_is_due_where_the_schema_of_what_has_drifted_was_fixed(world: W
     world.deliver(TUESDAY, "a", event("l2", TUESDAY, "lesson:started", user="usr_1"))
     world.build(MONDAY, TUESDAY)
     assert ("unknown_field", "lesson:started", "extra") in figures(world, MONDAY)
-    assert not due_created_dates(world.lake, world.catalog).every
+    assert not due_created_dates(world.lake, world.catalog).all_days
     lesson = SCHEMAS["lesson_started"]
     fixed = {**lesson, "properties": {**lesson["properties"], "extra": {"type": "integer"}}}
     write_catalog(world.root / "catalog", {"lesson_started": fixed})
     for rebuild in (False, True):
         if rebuild:
             world.type(MONDAY, TUESDAY)
-        found = due_created_dates(world.lake, world.catalog)
+        due_dates = due_created_dates(world.lake, world.catalog)
         due = [MONDAY, TUESDAY] if rebuild else [MONDAY]
-        assert (found.days, sorted(found.reports)) == ([], due)
+        assert (due_dates.days, sorted(due_dates.reports)) == ([], due)
         world.report(*due)
-        found = due_created_dates(world.lake, world.catalog)
-        assert (found.reports, found.every) == ({}, set() if rebuild else {MONDAY})  # its rows have a column to go to
+        due_dates = due_created_dates(world.lake, world.catalog)
+        assert (due_dates.reports, due_dates.all_days) == (
+            {},
+            set() if rebuild else {MONDAY},
+        )  # its rows have a column to go to
     drift = ("unknown_field", "rescued_field")
     assert not [figure for figure in figures(world, MONDAY) if figure[0] in drift]
 
@@ -212,13 +215,13 @@ def test_a_report_is_due_where_a_table_that_it_counts_was_made_again(world: Worl
     world.build(MONDAY)
     write_catalog(world.root / "catalog", {"beta_clicked": {"title": "beta:clicked", "type": "object"}})
     world.type(MONDAY)
-    found = due_created_dates(world.lake, world.catalog)
-    assert (found.days, list(found.reports)) == ([], [MONDAY])
-    assert found.sentences == [
+    due_dates = due_created_dates(world.lake, world.catalog)
+    assert (due_dates.days, list(due_dates.reports)) == ([], [MONDAY])
+    assert due_dates.sentences == [
         "quality_report: due on 1 day, such as 2025-06-02 (its tables, or the fields of the catalog, changed since)"
     ]
     world.report(MONDAY)
-    assert not due_created_dates(world.lake, world.catalog).every
+    assert not due_created_dates(world.lake, world.catalog).all_days
 
 
 def test_a_report_whose_table_is_gone_is_due(world: World) -> None:
@@ -241,13 +244,13 @@ def test_names_and_fields_without_number_stay_a_bounded_report(world: World) -> 
         *(event(f"n{each}", MONDAY, f"name:{each:04}") for each in range(600)),
     )
     world.build(MONDAY)
-    found = figures(world, MONDAY)
-    fields = {label: value for (figure, _, label), value in found.items() if figure == "unknown_field"}
+    values = figures(world, MONDAY)
+    fields = {label: value for (figure, _, label), value in values.items() if figure == "unknown_field"}
     assert (len(fields), fields["field_0599"], fields[None]) == (501, 2, 101)
-    names = {name: value for (figure, name, _), value in found.items() if figure == "unregistered"}
+    names = {name: value for (figure, name, _), value in values.items() if figure == "unregistered"}
     assert (len(names), names["name:0000"], names[None]) == (501, 1, 100)
-    assert found["unregistered_names", None, None] == 600
-    assert found["events", None, "12"] == 600
+    assert values["unregistered_names", None, None] == 600
+    assert values["events", None, "12"] == 600
     assert len(page(world, MONDAY)) < 100_000
 
 

@@ -60,11 +60,11 @@ def come_back(world: World) -> None:
     write_catalog(world.root / "catalog", {"lesson_started": SCHEMAS["lesson_started"]})
 
 
-def books(world: World) -> dict[str, Any]:
+def totals(world: World) -> dict[str, Any]:
     """Return the ledger, which has to balance."""
-    found = lake_totals(world.lake, world.catalog)
-    assert found["balanced"]
-    return found
+    lake_sums = lake_totals(world.lake, world.catalog)
+    assert lake_sums["balanced"]
+    return lake_sums
 
 
 def rebuild(world: World) -> None:
@@ -83,8 +83,12 @@ def lessons(world: World) -> pl.DataFrame:
 def test_the_days_that_were_built_stay_as_they_are_and_in_the_books(retired: World) -> None:
     """Nothing is due, and the table can be queried as before."""
     assert due_created_dates(retired.lake, retired.catalog).days == []
-    found = books(retired)
-    assert (found["typed"], found["unregistered"], found["retired_tables"]) == (6, 0, {RETIRED: 4})
+    retired_totals = totals(retired)
+    assert (retired_totals["typed"], retired_totals["unregistered"], retired_totals["retired_tables"]) == (
+        6,
+        0,
+        {RETIRED: 4},
+    )
     assert lessons(retired)["level"].to_list() == [3] * 4
 
 
@@ -97,8 +101,8 @@ def test_a_day_that_is_built_again_has_its_events_among_the_unregistered_ones(re
     unregistered = rows(retired.lake.unregistered_events, "event_uuid")
     assert unregistered["event_uuid"].to_list() == ["2025-06-02-0", "2025-06-02-1", "late"]
     assert '"level": 3' in unregistered["body"][0]
-    found = books(retired)
-    assert (found["typed"], found["unregistered"], found["retired_tables"]) == (4, 3, {RETIRED: 2})
+    lake_sums = totals(retired)
+    assert (lake_sums["typed"], lake_sums["unregistered"], lake_sums["retired_tables"]) == (4, 3, {RETIRED: 2})
     assert due_created_dates(retired.lake, retired.catalog).days == []
 
 
@@ -115,11 +119,11 @@ def test_a_run_that_moves_events_tells_what_it_wrote_where_they_are_now(retired:
     """Not what it cleared in the old table, which has no rows of Wednesday."""
     result = retired.materialize(MONDAY, WEDNESDAY, selection=dg.AssetSelection.assets(UNREGISTERED_EVENTS))
     events = result.get_asset_materialization_events()
-    told = [each.step_materialization_data.materialization for each in events]
-    files = {each.partition: each.metadata["files_written"].value for each in told}
+    materializations = [each.step_materialization_data.materialization for each in events]
+    files = {each.partition: each.metadata["files_written"].value for each in materializations}
     assert files == {str(MONDAY): 1, str(TUESDAY): 1, str(WEDNESDAY): 0}
     version = retired.lake.unregistered_events.snapshot().version
-    assert {each.metadata["delta_version"].value for each in told} == {version}
+    assert {each.metadata["delta_version"].value for each in materializations} == {version}
 
 
 def test_a_type_that_comes_back_has_its_events_again(retired: World, tmp_path: Path) -> None:
@@ -129,11 +133,11 @@ def test_a_type_that_comes_back_has_its_events_again(retired: World, tmp_path: P
         retired.load(MONDAY)
         rebuild(retired)
     come_back(retired)
-    assert due_created_dates(retired.lake, retired.catalog).every == {MONDAY, TUESDAY}
+    assert due_created_dates(retired.lake, retired.catalog).all_days == {MONDAY, TUESDAY}
     retired.type(MONDAY, TUESDAY)
     retired.report(MONDAY, TUESDAY)
-    found = books(retired)
-    assert (found["typed"], found["unregistered"], found["retired_tables"]) == (8, 0, {})
+    lake_sums = totals(retired)
+    assert (lake_sums["typed"], lake_sums["unregistered"], lake_sums["retired_tables"]) == (8, 0, {})
     fresh = World(tmp_path / "fresh")
     (fresh.root / "landing").rmdir()
     (fresh.root / "landing").symlink_to(retired.root / "landing")
@@ -152,7 +156,7 @@ def test_a_type_that_comes_back_leaves_the_days_alone_that_never_lost_it(retired
 def test_one_event_table_alone_moves_nothing(retired: World) -> None:
     """Only who writes unregistered_events takes the events out of the old table."""
     retired.type(MONDAY, keys=["account_created"])
-    assert books(retired)["retired_tables"] == {RETIRED: 4}
+    assert totals(retired)["retired_tables"] == {RETIRED: 4}
 
 
 def test_a_run_killed_in_the_middle_of_a_move_leaves_the_day_due(
@@ -169,7 +173,7 @@ def test_a_run_killed_in_the_middle_of_a_move_leaves_the_day_due(
         {MONDAY: "3 deduplicated, 5 in event tables and unregistered_events"},
     )
     rebuild(retired)
-    assert books(retired)["retired_tables"] == {RETIRED: 2}
+    assert totals(retired)["retired_tables"] == {RETIRED: 2}
 
 
 def test_a_retired_table_that_cannot_be_opened_stops_only_what_would_move_from_it(retired: World) -> None:
@@ -200,5 +204,5 @@ def test_what_no_type_ever_wrote_is_no_retired_table(built: World, put: Callable
 def test_each_day_has_its_own_balance_with_a_retired_type(retired: World) -> None:
     """Typed events are those of all event tables that there are."""
     retired.type(TUESDAY)
-    found = typing_balances(retired.lake, retired.catalog)
-    assert [(day.deduplicated, day.unregistered, day.typed) for day in found] == [(3, 0, 3), (3, 2, 1)]
+    lake_sums = typing_balances(retired.lake, retired.catalog)
+    assert [(day.deduplicated, day.unregistered, day.typed) for day in lake_sums] == [(3, 0, 3), (3, 2, 1)]

@@ -17,7 +17,7 @@ from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.table_commit import TableCommit
 from event_platform.lake.tables import Table
 from event_platform.pipeline.sizing import Sizing
-from event_platform.pipeline.typing.report import TypedReport
+from event_platform.pipeline.typing.report import TypingReport
 from event_platform_tests.support.command import use
 from event_platform_tests.support.world import MONDAY, TUESDAY, World, event, write_catalog
 
@@ -46,7 +46,7 @@ def land(world: World, day: Any, number: int, **payload: Any) -> None:
 
 
 @pytest.fixture
-def two(world: World) -> World:
+def world_of_two(world: World) -> World:
     """Two types, and an event of each in its table."""
     catalog(world, note=STRING)
     land(world, MONDAY, 1, note="a")
@@ -54,7 +54,7 @@ def two(world: World) -> World:
     return world
 
 
-def failed(reports: dict[str, TypedReport]) -> dict[str, str]:
+def failed(reports: dict[str, TypingReport]) -> dict[str, str]:
     """Return the errors by type."""
     return {key: report.error for key, report in reports.items() if report.error}
 
@@ -88,9 +88,9 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize(("before", "after", "told"), CHANGES)
+@pytest.mark.parametrize(("before", "after", "message"), CHANGES)
 def test_a_key_that_changes_its_case_is_an_error_of_its_type(
-    world: World, before: dict[str, Any], after: dict[str, Any], told: str
+    world: World, before: dict[str, Any], after: dict[str, Any], message: str
 ) -> None:
     """It names the column and what to do; the other type is built."""
     catalog(world, **before)
@@ -100,7 +100,7 @@ def test_a_key_that_changes_its_case_is_an_error_of_its_type(
     land(world, TUESDAY, 2)
     errors = failed(world.type(MONDAY, TUESDAY))
     assert list(errors) == ["bad"]
-    assert re.search(told, errors["bad"])
+    assert re.search(message, errors["bad"])
     assert world.events("good")["x"].to_list() == [1, 2]
 
 
@@ -115,22 +115,22 @@ def test_what_the_error_says_to_do_about_the_case_works(world: World) -> None:
     assert world.events("bad")["o"].to_list() == [{"Key": "old"}, {"Key": "new"}]
 
 
-def test_a_run_names_the_type_whose_key_changed_its_case(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_names_the_type_whose_key_changed_its_case(world_of_two: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And builds the other one; the process pool of a real run."""
-    catalog(two, Note=STRING)
-    two.deliver(TUESDAY, "2", event("g2", TUESDAY, "good", x=2), event("b2", TUESDAY, "bad", Note="b"))
-    use(monkeypatch, two)
+    catalog(world_of_two, Note=STRING)
+    world_of_two.deliver(TUESDAY, "2", event("g2", TUESDAY, "good", x=2), event("b2", TUESDAY, "bad", Note="b"))
+    use(monkeypatch, world_of_two)
     result = CliRunner().invoke(main, ["run"])
-    told = " ".join(result.output.split())
+    message = " ".join(result.output.split())
     assert result.exit_code == 1
-    assert "1 of 6 assets failed: events/bad." in told
-    assert "events/bad.Note: the table has note, and readers of Delta ignore case." in told
-    assert two.events("good")["x"].to_list() == [1, 2]
+    assert "1 of 6 assets failed: events/bad." in message
+    assert "events/bad.Note: the table has note, and readers of Delta ignore case." in message
+    assert world_of_two.events("good")["x"].to_list() == [1, 2]
 
 
 @pytest.mark.parametrize("method", ["__init__", "read"])
 def test_a_panic_while_a_type_is_read_is_its_own_failure(
-    two: World, monkeypatch: pytest.MonkeyPatch, method: str
+    world_of_two: World, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Compiling its schema, or reading an event of it."""
     really = getattr(PayloadReader, method)
@@ -140,11 +140,11 @@ def test_a_panic_while_a_type_is_read_is_its_own_failure(
         return panic() if name == "bad" else really(reader, first, *arguments)
 
     monkeypatch.setattr(PayloadReader, method, reading)
-    land(two, TUESDAY, 2)
-    errors = failed(two.type(TUESDAY))
+    land(world_of_two, TUESDAY, 2)
+    errors = failed(world_of_two.type(TUESDAY))
     assert list(errors) == ["bad"]
     assert "a library panicked: not yet implemented" in errors["bad"]
-    assert two.events("good")["x"].to_list() == [1, 2]
+    assert world_of_two.events("good")["x"].to_list() == [1, 2]
 
 
 @pytest.mark.parametrize("instead", [panic, lambda *_, **__: "\ud800".encode()], ids=["a panic", "another error"])
@@ -152,54 +152,56 @@ def test_a_panic_while_a_type_is_read_is_its_own_failure(
     ("owner", "method"), [(Table, "snapshot_to_write"), (TableCommit, "commit"), (Snapshot, "files")]
 )
 def test_whatever_goes_wrong_with_a_table_is_its_own_failure(
-    two: World, monkeypatch: pytest.MonkeyPatch, owner: type, method: str, instead: Callable[..., Any]
+    world_of_two: World, monkeypatch: pytest.MonkeyPatch, owner: type, method: str, instead: Callable[..., Any]
 ) -> None:
     """Opening it, committing to it, or looking for files to compact."""
-    land(two, TUESDAY, 2)
-    land(two, MONDAY, 3)
-    with monkeypatch.context() as failing:
-        failing.setattr(owner, method, only_of("bad", getattr(owner, method), instead))
-        errors = failed(two.type(MONDAY, TUESDAY))
+    land(world_of_two, TUESDAY, 2)
+    land(world_of_two, MONDAY, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, only_of("bad", getattr(owner, method), instead))
+        errors = failed(world_of_two.type(MONDAY, TUESDAY))
     assert list(errors) == ["bad"]
     assert "a library panicked" in errors["bad"] or "surrogates not allowed" in errors["bad"]
-    assert two.events("good")["x"].to_list() == [1, 2, 3]
-    assert failed(two.type(MONDAY, TUESDAY)) == {}
-    assert two.events("bad").height == 3
+    assert world_of_two.events("good")["x"].to_list() == [1, 2, 3]
+    assert failed(world_of_two.type(MONDAY, TUESDAY)) == {}
+    assert world_of_two.events("bad").height == 3
 
 
-def test_an_error_of_the_storage_may_pass(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_storage_may_pass(world_of_two: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step is then tried again; another error would come again."""
 
-    def failing(*_: Any, **__: Any) -> NoReturn:
+    def fail(*_: Any, **__: Any) -> NoReturn:
         raise OSError("connection reset")
 
-    monkeypatch.setattr(TableCommit, "commit", only_of("bad", TableCommit.commit, failing))
-    assert two.type(MONDAY)["bad"].transient
+    monkeypatch.setattr(TableCommit, "commit", only_of("bad", TableCommit.commit, fail))
+    assert world_of_two.type(MONDAY)["bad"].transient
     monkeypatch.setattr(TableCommit, "commit", only_of("bad", TableCommit.commit, panic))
-    assert not two.type(MONDAY)["bad"].transient
+    assert not world_of_two.type(MONDAY)["bad"].transient
 
 
-def test_small_files_that_cannot_be_compacted_are_a_failure_of_their_table(two: World) -> None:
+def test_small_files_that_cannot_be_compacted_are_a_failure_of_their_table(world_of_two: World) -> None:
     """One of them is damaged; the others are compacted."""
-    two.sizing = Sizing(files_per_compaction=3, compaction_age=timedelta(hours=-1))  # all are old enough
+    world_of_two.sizing = Sizing(files_per_compaction=3, compaction_age=timedelta(hours=-1))  # all are old enough
     for number in (2, 3):
-        land(two, MONDAY, number)
-        two.type(MONDAY)
-    (damaged, *_) = two.event_table("bad").snapshot().files([MONDAY])
+        land(world_of_two, MONDAY, number)
+        world_of_two.type(MONDAY)
+    (damaged, *_) = world_of_two.event_table("bad").snapshot().files([MONDAY])
     Path(damaged.uri).write_bytes(b"x" * damaged.size)  # of the size that the log says: nobody sees it before
-    land(two, MONDAY, 4)
-    errors = failed(two.type(MONDAY))
+    land(world_of_two, MONDAY, 4)
+    errors = failed(world_of_two.type(MONDAY))
     assert list(errors) == ["bad"]
     assert "small files cannot be compacted" in errors["bad"]
-    assert two.events("good")["x"].to_list() == [1, 2, 3, 4]
-    assert len(two.event_table("good").snapshot().files([MONDAY])) == 2
+    assert world_of_two.events("good")["x"].to_list() == [1, 2, 3, 4]
+    assert len(world_of_two.event_table("good").snapshot().files([MONDAY])) == 2
 
 
-def test_a_schema_with_half_a_character_is_a_fault_that_names_it(two: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schema_with_half_a_character_is_a_fault_that_names_it(
+    world_of_two: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before anything is done, by the check and by the run in the same words."""
-    broken = two.root / "catalog" / "broken.json"
+    broken = world_of_two.root / "catalog" / "broken.json"
     broken.write_text(json.dumps({"title": "broken", "description": "\ud800"}), encoding="utf-8")
-    use(monkeypatch, two)
+    use(monkeypatch, world_of_two)
     for command, code in ((["run"], 2), (["catalog", "check"], 1)):
         result = CliRunner().invoke(main, command)
         assert result.exit_code == code

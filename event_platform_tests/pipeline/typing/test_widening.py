@@ -126,12 +126,12 @@ def test_every_day_is_rebuilt_in_one_commit_and_each_reader_finds_old_and_new_va
     table = built.event_table("quiz")
     after = table.snapshot()
     assert (after.version, after.retyped, after.has_new_schema) == (before.version + 1, [], False)
-    assert {day: each.version for day, each in report.written.items()} == dict.fromkeys(DAYS, after.version)
+    assert {day: each.version for day, each in report.commit_results.items()} == dict.fromkeys(DAYS, after.version)
     for read in READERS:
         for row in read(table.uri):
             for name, value in columns(4 if row["event_uuid"].startswith("old") else 5).items():
-                found = row[name]
-                assert (dict(found) if isinstance(value, dict) else found) == value, (read, name)
+                stored_value = row[name]
+                assert (dict(stored_value) if isinstance(value, dict) else stored_value) == value, (read, name)
     old = DeltaTable(table.uri, version=before.version)
     (row,) = pl.scan_delta(old).filter(pl.col("created_date") == MONDAY).collect().to_dicts()
     assert (row["number"], row["text"], row["due"], row["word"]) == (7, 7, date(2025, 6, 1), "a")
@@ -154,8 +154,8 @@ def test_sources_fingerprints_and_ids_go_with_each_day(built: World) -> None:
     assert before.delta is not None
     assert after.delta is not None
     old, new = field_ids(before.delta.schema()), field_ids(after.delta.schema())
-    kept = {"created_at", "_rescued", "rows", "rows.element", "rows.element.os"}
-    assert all(old[name] == new[name] for name in kept)
+    unchanged = {"created_at", "_rescued", "rows", "rows.element", "rows.element.os"}
+    assert all(old[name] == new[name] for name in unchanged)
     assert len(set(new.values())) == len(new)
     changed = {"number", "text", "word", "thing", "list", "list.element", "scores", "scores.value", "rows.element.v"}
     assert all(new[name] > max(old.values()) for name in changed)
@@ -171,8 +171,8 @@ def test_dagster_has_a_materialization_of_every_day(built: World) -> None:
     write_catalog(built.root / "catalog", quiz(columns(1)))
     result = built.materialize(MONDAY, selection=dg.AssetSelection.assets(dg.AssetKey(["events", "quiz"])))
     events = [each.step_materialization_data.materialization for each in result.get_asset_materialization_events()]
-    found = {each.partition: each.metadata["dagster/partition_row_count"].value for each in events}
-    assert found == {day.isoformat(): 1 for day in DAYS}
+    row_counts = {each.partition: each.metadata["dagster/partition_row_count"].value for each in events}
+    assert row_counts == {day.isoformat(): 1 for day in DAYS}
     assert len({(each.tags or {})["dagster/data_version"] for each in events}) == 1
 
 
@@ -246,8 +246,8 @@ def test_both_generations_of_a_key_are_one_column(built: World) -> None:
     write_catalog(built.root / "catalog", quiz(schema))
     built.deliver(MONDAY, "b", event("new", MONDAY, "quiz", app=8), event("two", MONDAY, "quiz", app=9, number=1))
     built.build(*DAYS)
-    found = built.events("quiz").select("event_uuid", "app", "number", "_rescued").rows()
-    assert found == [
+    rows = built.events("quiz").select("event_uuid", "app", "number", "_rescued").rows()
+    assert rows == [
         ("new", 8, None, None),
         *((f"old-{day}", 7, None, None) for day in DAYS),
         ("two", 9, None, '{"number":1}'),
@@ -301,6 +301,6 @@ def test_a_widened_lake_equals_a_new_one(
             step_of(*DAYS)
     write_catalog(widened.root / "catalog", quiz(wider))
     assert widened.type(MONDAY)["quiz"].error is None
-    one, other = widened.events("quiz"), fresh.events("quiz")
-    assert one.to_dicts() == other.to_dicts()
-    assert one.schema == other.schema
+    widened_rows, fresh_rows = widened.events("quiz"), fresh.events("quiz")
+    assert widened_rows.to_dicts() == fresh_rows.to_dicts()
+    assert widened_rows.schema == fresh_rows.schema

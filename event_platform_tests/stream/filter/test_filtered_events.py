@@ -84,7 +84,7 @@ class FilteredWorld(World):
     def messages(self) -> int:
         """How many messages are in the queue."""
         state = Queue(self.stream.queue, "QUEUE").state()
-        return state.waiting + state.received
+        return state.waiting_messages + state.received_messages
 
     @property
     def keys(self) -> list[tuple[str, int]]:
@@ -307,17 +307,17 @@ def test_a_writer_in_between_is_a_conflict_and_no_double(
 ) -> None:
     """Also where the table was looked at before it committed."""
     filtered_world.send(letter(1))
-    read_known: Callable[..., Any] = filtered._known
+    read_keys: Callable[..., Any] = filtered._existing_keys
     is_first = iter([True])
 
     def meanwhile(*arguments: Any) -> Any:
-        keys = read_known(*arguments)
+        keys = read_keys(*arguments)
         if next(is_first, False):
             filtered_world.send(letter(1), letter(2))
             filtered_world.take()
         return keys
 
-    monkeypatch.setattr(filtered, "_known", meanwhile)
+    monkeypatch.setattr(filtered, "_existing_keys", meanwhile)
     filtered_world.take()
     assert (filtered_world.keys, filtered_world.messages) == ([(f"{SHARD}:1", 0), (f"{SHARD}:2", 0)], 0)
 
