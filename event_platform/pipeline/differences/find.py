@@ -20,7 +20,7 @@ from event_platform.events.evolution.catalogs import CatalogFiles
 from event_platform.lake.lake import Lake
 from event_platform.lake.tables import Table
 from event_platform.pipeline.differences.names import read_names
-from event_platform.pipeline.differences.types import read_arrived
+from event_platform.pipeline.differences.types import read_arrivals
 from event_platform.storage.errors import one_line
 from event_platform.storage.polars_errors import translate_errors
 from event_platform.storage.threads import map_threads
@@ -64,7 +64,7 @@ def _of_type(
 ) -> list[Proposal]:
     paths, table = SchemaPaths(event_type, files.documents[event_type.name]), lake.event_table(event_type)
     with _translate_read_errors(table):
-        arrivals = read_arrived(paths, table.snapshot(), broken_share)
+        arrivals = read_arrivals(paths, table.snapshot(), broken_share)
     rules = (
         [] if arrivals is None else [*propose_rules(paths, arrivals, broken_share), *propose_unseen(paths, arrivals)]
     )

@@ -32,7 +32,7 @@ _TEXTS, _RARE_FIELDS, _RARE_TEXTS = 1_000, 50, 100
 _VIOLATIONS = 100
 
 
-def read_arrived(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Arrivals | None:
+def read_arrivals(paths: SchemaPaths, table: Snapshot, broken_share: float) -> Arrivals | None:
     """Return the arrived events of a type on the newest days of its table; None if it has no rows.
 
     Values are sampled for the rules that more than `broken_share` of the rows break.
