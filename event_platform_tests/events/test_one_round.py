@@ -100,6 +100,6 @@ def test_a_rule_of_a_map_is_that_of_the_map() -> None:
     """Its values have no column of their own. Accepted, the rule is not broken any more."""
     scores: Schema = {"type": "object", "x-map": True, "additionalProperties": {"type": "integer"}}
     document: Schema = {"required": ["scores"], "properties": {"scores": scores}}
-    (found,) = proposed(document, {}, broken={MONDAY: {"required: scores": 1}})
+    (found,) = proposed(document, {}, broken_rules={MONDAY: {"required: scores": 1}})
     assert (found.path, found.after) == ("scores", "optional")
     assert accepted(document, [found]) == {"properties": {"scores": scores}}
