@@ -2,20 +2,19 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
 # The parser of polars' SQL, so that table names and table functions are found as by polars. It has no public name.
 from polars._plr import PySQLContext
-from polars._typing import PolarsDataType
 
 from event_platform.cli.rows import print_csv, print_json, print_table
 from event_platform.environment import Environment
 from event_platform.events.catalog import load_catalog
 from event_platform.events.documents import has_surrogate
 from event_platform.events.errors import PanicError, TableError, raise_panics_as_errors
-from event_platform.lake.schemas import to_delta, type_name
+from event_platform.lake.schemas import field_names, to_delta, type_name
 from event_platform.lake.tables import Table
 from event_platform.pipeline.opening import open_lake
 from event_platform.quality.text import shown
@@ -132,7 +131,7 @@ def _reason(error: BaseException, tables: Iterable[str], opened: Mapping[str, pl
         return _no_table(no_table[1], tables)
     schemas = [rows.collect_schema() for rows in opened.values()]
     if isinstance(error, pl.exceptions.StructFieldNotFoundError):
-        return _no_column(words, opened, [name for schema in schemas for name in _fields(pl.Struct(schema))])
+        return _no_column(words, opened, [name for schema in schemas for name in field_names(pl.Struct(schema))])
     if no_column := _NO_COLUMN.search(words):
         _, _, valid = words.partition("valid columns: ")
         columns = _QUOTED.findall(valid) or [name for schema in schemas for name in schema]
@@ -154,15 +153,3 @@ def _no_column(name: str, tables: Iterable[str], columns: Sequence[str]) -> str:
 
 def _did_you_mean(near: Sequence[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
-
-
-def _fields(dtype: PolarsDataType) -> Iterator[str]:
-    """Yield the names of the fields of a struct, nested ones included."""
-    if isinstance(dtype, pl.Struct):
-        for field in dtype.fields:
-            yield field.name
-            yield from _fields(field.dtype)
-    elif isinstance(dtype, pl.List):
-        yield from _fields(dtype.inner)
-    elif isinstance(dtype, pl.Map):
-        yield from _fields(dtype.value)

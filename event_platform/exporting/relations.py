@@ -1,14 +1,12 @@
 """Tables of the lake as a warehouse shows them: a schema, a name, and columns in the order of the catalog."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-import polars as pl
-from polars._typing import PolarsDataType
 
 from event_platform.lake.derived import sources_in
 from event_platform.lake.names import is_of_platform
+from event_platform.lake.schemas import field_names
 from event_platform.lake.snapshot import Snapshot
 from event_platform.lake.tables import Table
 from event_platform.publishing.names import glue_name
@@ -65,19 +63,8 @@ def relation_of(table: Table, snapshot: Snapshot) -> Relation:
         glue_name(table),
         holds_records=is_of_platform(table.name) and _BODY in stored,
         source_tables=tuple(sorted({source.table for source in sources_in(snapshot)})),
-        fields=tuple(dict.fromkeys(name for dtype in stored.values() for name in _fields(dtype))),
+        fields=tuple(dict.fromkeys(name for dtype in stored.values() for name in field_names(dtype))),
     )
-
-
-def _fields(dtype: PolarsDataType) -> Iterator[str]:
-    if isinstance(dtype, pl.Struct):
-        for field in dtype.fields:
-            yield field.name
-            yield from _fields(field.dtype)
-    elif isinstance(dtype, pl.List):
-        yield from _fields(dtype.inner)
-    elif isinstance(dtype, pl.Map):
-        yield from _fields(dtype.value)
 
 
 def name_clashes(relations: Iterable[Relation]) -> dict[str, str]:

@@ -27,7 +27,9 @@ _DIGITS = 2 * _SIZE
 
 
 def load_figures(table: TableLocation, paths: Collection[str]) -> dict[str, str]:
-    """Return the cached figures of a table's files, by path, as text of their footers."""
+    """Return the cached figures of a table's files, by path, as text of their footers; none of a folder."""
+    if table.storage.is_local or not paths:
+        return {}
     try:
         lines = cache_path(table.storage, "figures", table.name).read_bytes().split(b"\n")
     except OSError:

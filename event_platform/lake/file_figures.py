@@ -177,7 +177,7 @@ def _read_footers(table: TableLocation, files: Collection[DataFile], figure: Fig
 
 def _read_texts(table: TableLocation, files: Collection[DataFile]) -> list[tuple[DataFile, str]]:
     """Return the figures in the footers of files, as text. Figures of files in a bucket come from the user's cache."""
-    cached = {} if table.storage.is_local or not files else load_figures(table, [file.path for file in files])
+    cached = load_figures(table, [file.path for file in files])
     uncached = [file for file in files if file.path not in cached]
     run = map if table.storage.is_local else imap_threads  # to start a thread takes as long as to read a footer
     ends = run(lambda file: read_end(table.storage, file), uncached)

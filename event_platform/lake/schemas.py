@@ -117,6 +117,18 @@ def _readable_type(stored: PolarsDataType, defined: PolarsDataType | None) -> Po
     return stored
 
 
+def field_names(dtype: PolarsDataType) -> Iterator[str]:
+    """Yield the names of the fields of a type, nested ones included: each after that which contains it."""
+    if isinstance(dtype, pl.Struct):
+        for field in dtype.fields:
+            yield field.name
+            yield from field_names(field.dtype)
+    elif isinstance(dtype, pl.List):
+        yield from field_names(dtype.inner)
+    elif isinstance(dtype, pl.Map):
+        yield from field_names(dtype.value)
+
+
 def merged(table: str, old: Schema, new: Schema, *, widens: bool = False) -> Schema:
     """Return the old schema followed by the new columns, with an id for each field: see `field_ids`.
 

@@ -309,7 +309,7 @@ def test_a_stream_lands_in_a_bucket(
     assert landed(tmp_path / "landing") == {SHARDS[0]: [0, 2, 4, 6, 8], SHARDS[1]: [1, 3, 5, 7, 9]}
 
 
-def test_a_stream_that_was_made_anew_is_read_from_its_beginning(make_stream: Make, world: World) -> None:
+def test_a_stream_that_was_created_again_is_read_from_its_beginning(make_stream: Make, world: World) -> None:
     """Although its shards have the names of the old one's, which had landed."""
     stream = make_stream(1)
     _send(stream, range(3))
@@ -317,14 +317,14 @@ def test_a_stream_that_was_made_anew_is_read_from_its_beginning(make_stream: Mak
     stream.client.delete_stream(StreamName=stream.name)
     time.sleep(1)  # the time of creation tells them apart
 
-    def is_made_anew() -> bool:
+    def is_created() -> bool:
         try:
             stream.client.create_stream(StreamName=stream.name, ShardCount=1)
         except stream.client.exceptions.ResourceInUseException:  # it is being deleted
             return False
         return True
 
-    waited_for(is_made_anew)
+    waited_for(is_created)
     settled(stream.client, stream.name)
     _send(describe_stream(stream.client, stream.name), range(3, 5))
     assert "2 records of 1 shards" in _call(world, "consume", stream.name, "--until-idle")

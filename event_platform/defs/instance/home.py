@@ -1,13 +1,14 @@
 """The folder DAGSTER_HOME, as far as it can be judged without Dagster."""
 
 import os
-import uuid
 from pathlib import Path
 
 import yaml
 
 from event_platform.defs.instance.dagster_yaml import EXAMPLE, read_dagster_yaml, replacements
 from event_platform.events.errors import SettingError
+from event_platform.storage.folder import FolderStore
+from event_platform.storage.store import ChangedError
 
 #: What is kept in SQLite, by the file below DAGSTER_HOME: by Dagster's own classes, and by those of this project.
 KEPT = {
@@ -57,14 +58,10 @@ def supply_dagster_yaml(home: str) -> bool:
     folder = check_home(home)
     if not os.access(folder, os.W_OK) or any(not path.name.startswith(".") for path in folder.iterdir()):
         return False
-    partial = folder / f".{uuid.uuid4().hex}"
-    partial.write_bytes(EXAMPLE.read_bytes())
     try:
-        os.link(partial, folder / "dagster.yaml")  # does not replace what another process has written meanwhile
-    except FileExistsError:
+        FolderStore(folder).create("dagster.yaml", EXAMPLE.read_bytes())
+    except ChangedError:  # another process has written it meanwhile
         return False
-    finally:
-        partial.unlink()
     return True
 
 
